@@ -1,0 +1,154 @@
+"""Scikit-learn estimators that join a network to the trainer. They open no files."""
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sentiment_helpers.metrics import evaluate
+from sentiment_helpers.networks import BiRNN
+from sentiment_helpers.training import fit, predict_logits
+
+
+class BiRNNClassifier(ClassifierMixin, BaseEstimator):
+    """The report's network and training as a scikit-learn classifier of two classes.
+
+    Args:
+        cell_type, num_layers, hidden_size, dropout, skip_connections: see `networks.BiRNN`.
+        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`.
+        random_state: seeds weights, order and dropout; the same data and parameters give the
+            same weights, bit for bit, on one machine.
+        device: "auto" is CUDA where there is a GPU, else the CPU; or any name PyTorch knows.
+        verbose: show a progress bar with each epoch's figures.
+
+    Attributes:
+        classes_: the two labels, sorted; the second one is the positive class.
+        network_: the trained `BiRNN`, with the weights of the best epoch.
+        history_: a table with a row for each epoch; columns as in `training.History.epochs`.
+        best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
+    """
+
+    def __init__(
+        self,
+        cell_type: str = "gru",
+        num_layers: int = 5,
+        hidden_size: int = 8,
+        dropout: float = 0.05,
+        skip_connections: bool = False,
+        lr: float = 1e-4,
+        batch_size: int = 64,
+        max_epochs: int = 15,
+        patience: int = 2,
+        max_norm: float = 0.75,
+        random_state: int = 1234,
+        device: str = "auto",
+        verbose: bool = False,
+    ):
+        self.cell_type = cell_type
+        self.num_layers = num_layers
+        self.hidden_size = hidden_size
+        self.dropout = dropout
+        self.skip_connections = skip_connections
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.max_norm = max_norm
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def fit(self, X, y, validation: tuple | None = None) -> "BiRNNClassifier":
+        """Train on features (N, D) and labels (N,) of two classes.
+
+        `validation` is another (features, labels) pair, which decides when to stop and which
+        epoch is kept; without it, a tenth of the rows is set aside for that, stratified.
+
+        Raises:
+            ValueError: not two classes, a value that is not finite, or a parameter out of range.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        if type_of_target(y) != "binary" or len(np.unique(y)) != 2:
+            raise ValueError(f"labels of two classes are needed; found: {np.unique(y)[:5]}")
+        self.classes_ = np.unique(y)
+        if validation is None:
+            X, X_valid, y, y_valid = train_test_split(
+                X, y, test_size=0.1, stratify=y, random_state=self.random_state
+            )
+        else:
+            X_valid, y_valid = validate_data(
+                self, *validation, dtype=np.float32, reset=False
+            )
+        device = _device(self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            self.network_ = self.build_network().to(device)
+        history = fit(
+            self.network_,
+            (_sequences(X, device), self._targets(y, device)),
+            (_sequences(X_valid, device), self._targets(y_valid, device)),
+            lr=self.lr,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            max_norm=self.max_norm,
+            random_state=self.random_state,
+            metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
+            description=self._title() if self.verbose else None,
+        )
+        self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
+        self.best_epoch_ = history.best_epoch
+        self.stopped_ = history.stopped
+        self.valid_probabilities_ = history.probabilities
+        return self
+
+    def build_network(self) -> BiRNN:
+        """An untrained network of these parameters for `n_features_in_` features."""
+        return BiRNN(
+            self.n_features_in_,
+            self.cell_type,
+            self.num_layers,
+            self.hidden_size,
+            self.dropout,
+            self.skip_connections,
+        )
+
+    def decision_function(self, X) -> np.ndarray:
+        """Logits (N,) of the positive class for features (N, D)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        device = next(self.network_.parameters()).device
+        return predict_logits(self.network_, _sequences(X, device)).cpu().numpy()
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(N, 2) float64: the probability of each of `classes_`."""
+        positive = torch.sigmoid(torch.from_numpy(self.decision_function(X)).double()).numpy()
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X) -> np.ndarray:
+        """(N,) labels: the positive class where its probability is above one half."""
+        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+
+    def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"validation labels {unknown[:5]} are not among {self.classes_}")
+        return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
+
+    def _title(self) -> str:
+        skip = " skip" if self.skip_connections else ""
+        return f"{self.cell_type.upper()} {self.num_layers}×{self.hidden_size}{skip}"
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def _sequences(X: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Features (N, D) as sequences of length 1, (N, 1, D) float32."""
+    return torch.from_numpy(np.ascontiguousarray(X)).unsqueeze(1).to(device)

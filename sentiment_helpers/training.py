@@ -1,0 +1,194 @@
+"""A trainer that knows nothing of the network it trains, nor of what its rows mean."""
+
+import copy
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from tqdm import tqdm
+
+EVAL_BATCH_SIZE = 8192  # rows; large, because evaluation keeps nothing for gradients
+ROC_EVERY = 5  # epochs between two that keep their validation probabilities, as in the report
+
+
+class EarlyStopping:
+    """Stops once `patience` epochs were not better than the best one before them.
+
+    Such epochs are counted whether or not they follow one another (report, 5th step: "patience
+    two regardless if consecutive"). A loss equal to the best is not better.
+
+    Args:
+        patience: how many epochs without a new best validation loss end the training.
+    """
+
+    def __init__(self, patience: int):
+        self.patience = patience
+        self.best_loss = float("inf")
+        self.best_epoch = 0  # 0: none yet
+        self.misses = 0
+        self._weights = None
+
+    def step(self, epoch: int, loss: float, network: nn.Module) -> bool:
+        """Take in an epoch's validation loss; True where training should stop now."""
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, epoch
+            self._weights = copy.deepcopy(network.state_dict())
+        else:
+            self.misses += 1
+        return self.misses >= self.patience
+
+    def restore(self, network: nn.Module) -> None:
+        """Give the network the weights of the best epoch; nothing happens before the first."""
+        if self._weights is not None:
+            network.load_state_dict(self._weights)
+
+
+@dataclass
+class History:
+    """What a training went through.
+
+    Attributes:
+        epochs: one dictionary an epoch: `epoch` (from 1), `seconds`, `gradient_norm` (mean over
+            batches, before clipping), `train_loss`, `valid_loss`, and what `metrics` returned
+            under `train_…` and `valid_…`.
+        best_epoch: the epoch whose weights the network has now.
+        stopped: why it ended: "max_epochs", "patience" or "interrupted".
+        probabilities: for epochs 1, 6, 11, … and the last one, those of the validation rows.
+    """
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    stopped: str = "max_epochs"
+    probabilities: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+def fit(
+    network: nn.Module,
+    train: tuple[Tensor, Tensor],
+    valid: tuple[Tensor, Tensor],
+    *,
+    lr: float = 1e-4,
+    batch_size: int = 64,
+    max_epochs: int = 15,
+    patience: int = 2,
+    max_norm: float = 0.75,
+    random_state: int = 1234,
+    metrics: Callable[[np.ndarray, np.ndarray], Mapping[str, float]] | None = None,
+    description: str | None = None,
+) -> History:
+    """Train `network` with Adam on binary cross-entropy, and leave it with its best weights.
+
+    Args:
+        network: maps a batch of inputs (B, …) to logits (B,).
+        train, valid: inputs (N, …) and labels (N,) float32 of 0 and 1, on the network's device.
+        lr: Adam's learning rate.
+        batch_size: rows a step; the order is drawn anew each epoch.
+        max_epochs, patience: the most epochs, and see `EarlyStopping`.
+        max_norm: gradients with a greater norm, over all weights, are scaled down to it.
+        random_state: seeds order and dropout; the global generators are left as they were.
+        metrics: from labels and probabilities (N,) to figures by name, taken each epoch.
+        description: with it, a progress bar of that name shows each epoch's figures.
+
+    Both sides of an epoch's figures are taken after it, with the same weights and dropout off:
+    sums over rows, divided by rows. Ctrl-C ends the training and keeps the best epoch so far
+    (before the end of the first epoch there is none, and it is raised).
+
+    Raises:
+        ValueError: a loss is not finite: inputs hold NaN, or the learning rate is too high.
+    """
+    history, stopping = History(), EarlyStopping(patience)
+    optimizer = torch.optim.Adam(network.parameters(), lr=lr, fused=True)
+    order = torch.Generator().manual_seed(random_state)
+    bar = tqdm(
+        total=max_epochs,
+        desc=description,
+        disable=description is None,
+        file=sys.stdout,
+        ncols=120,
+        bar_format="{desc}: {n}/{total} epochs |{bar:12}| {elapsed} {postfix}",
+    )
+    devices = [train[0].device] if train[0].is_cuda else []
+    try:
+        with torch.random.fork_rng(devices), bar:
+            torch.manual_seed(random_state)
+            for epoch in range(1, max_epochs + 1):
+                start = time.perf_counter()
+                norm = _train_epoch(network, *train, optimizer, batch_size, max_norm, order)
+                row = {"epoch": epoch, "gradient_norm": norm}
+                for side, (inputs, labels) in (("train", train), ("valid", valid)):
+                    logits = predict_logits(network, inputs)
+                    if metrics is not None:
+                        probabilities = torch.sigmoid(logits.double()).cpu().numpy()
+                        figures = metrics(labels.cpu().numpy(), probabilities)
+                        row |= {f"{side}_{name}": value for name, value in figures.items()}
+                    row[f"{side}_loss"] = binary_cross_entropy_with_logits(logits, labels).item()
+                row["seconds"] = time.perf_counter() - start
+                if not np.isfinite(row["train_loss"] + row["valid_loss"]):
+                    raise ValueError(
+                        f"the loss is not finite in epoch {epoch}: look for NaN in the inputs, "
+                        f"or lower lr ({lr})"
+                    )
+                history.epochs.append(row)
+                stop = stopping.step(epoch, row["valid_loss"], network)
+                if epoch % ROC_EVERY == 1 or stop or epoch == max_epochs:
+                    history.probabilities[epoch] = torch.sigmoid(logits).cpu().numpy()
+                bar.set_postfix_str(_summary(row), refresh=False)
+                bar.update()
+                if stop:
+                    history.stopped = "patience"
+                    break
+    except KeyboardInterrupt:
+        if not history.epochs:
+            raise
+        history.stopped = "interrupted"
+        print(f"Interrupted: the weights are those of epoch {stopping.best_epoch}, the best so far.")
+    finally:
+        stopping.restore(network)
+        network.eval()
+        history.best_epoch = stopping.best_epoch
+    return history
+
+
+def predict_logits(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Logits (N,) of inputs (N, …), dropout off, in large batches, without gradients."""
+    network.eval()
+    with torch.inference_mode():
+        return torch.cat([network(batch) for batch in inputs.split(EVAL_BATCH_SIZE)])
+
+
+def gradient_norms(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:
+    """The norm of the loss's gradient in each weight of `network`, by the weight's name, for one
+    batch with dropout off. The network's weights and gradients stay as they are."""
+    network.eval()
+    names, weights = zip(*network.named_parameters(), strict=True)
+    loss = binary_cross_entropy_with_logits(network(inputs), labels)
+    gradients = torch.autograd.grad(loss, weights)
+    return {name: g.norm().item() for name, g in zip(names, gradients, strict=True)}
+
+
+def _train_epoch(network, inputs, labels, optimizer, batch_size, max_norm, order) -> float:
+    """One pass over shuffled rows; the mean over batches of the gradient norm before clipping."""
+    network.train()
+    rows = torch.randperm(len(inputs), generator=order).to(inputs.device)
+    norms = []
+    for batch in rows.split(batch_size):
+        optimizer.zero_grad()
+        loss = binary_cross_entropy_with_logits(network(inputs[batch]), labels[batch])
+        loss.backward()
+        norms.append(nn.utils.clip_grad_norm_(network.parameters(), max_norm))
+        optimizer.step()
+    return torch.stack(norms).mean().item()
+
+
+def _summary(row: dict[str, float]) -> str:
+    """An epoch's figures in a line for the progress bar."""
+    return " · ".join(
+        f"{side} loss {row[f'{side}_loss']:.4f}"
+        + (f" acc {row[f'{side}_accuracy']:.4f}" if f"{side}_accuracy" in row else "")
+        for side in ("train", "valid")
+    )
