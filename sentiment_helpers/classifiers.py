@@ -132,6 +132,35 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
         """(N,) labels: the positive class where its probability is above one half."""
         return self.classes_[(self.decision_function(X) > 0).astype(int)]
 
+    def get_state(self) -> dict:
+        """Parameters, weights and history, as tensors and plain values."""
+        check_is_fitted(self)
+        parameters = self.get_params()
+        del parameters["device"], parameters["verbose"]  # of this machine and this run
+        return {
+            "parameters": parameters,
+            "classes": self.classes_.tolist(),
+            "n_features_in": self.n_features_in_,
+            "weights": {name: w.cpu() for name, w in self.network_.state_dict().items()},
+            "history": self.history_.reset_index().to_dict("records"),
+            "best_epoch": self.best_epoch_,
+            "stopped": self.stopped_,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict) -> "BiRNNClassifier":
+        """A fitted classifier again, on this machine's device."""
+        classifier = cls(**state["parameters"])
+        classifier.classes_ = np.array(state["classes"])
+        classifier.n_features_in_ = state["n_features_in"]
+        classifier.network_ = classifier.build_network()
+        classifier.network_.load_state_dict(state["weights"])
+        classifier.network_.to(_device(classifier.device)).eval()
+        classifier.history_ = pd.DataFrame(state["history"]).set_index("epoch")
+        classifier.best_epoch_ = state["best_epoch"]
+        classifier.stopped_ = state["stopped"]
+        return classifier
+
     def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
@@ -54,6 +55,23 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         bags = _bags(texts, self.glove_)
         known = np.diff(bags.indptr)  # (N,) distinct known words of each review
         return (bags @ self.glove_.vectors) / np.maximum(known, 1)[:, None].astype(np.float32)
+
+    def get_state(self) -> dict:
+        """What `transform` needs, as tensors and plain values."""
+        check_is_fitted(self)
+        return {
+            "name": self.glove_.name,
+            "words": "\n".join(self.glove_.words),
+            "vectors": torch.from_numpy(self.glove_.vectors.astype(np.float16)),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict) -> "MeanEmbedding":
+        """A fitted transformer again; its `glove` is just the vectors that it kept."""
+        vectors = state["vectors"].numpy().astype(np.float32)
+        embedding = cls(Glove(state["name"], state["words"].split("\n"), vectors))
+        embedding.glove_ = embedding.glove
+        return embedding
 
 
 class Coverage(NamedTuple):

@@ -110,7 +110,7 @@ def fit(
         disable=description is None,
         file=sys.stdout,
         ncols=120,
-        bar_format="{desc}: {n}/{total} epochs |{bar:12}| {elapsed} {postfix}",
+        bar_format="{desc}: {n}/{total} epochs |{bar:12}| {elapsed}{postfix}",
     )
     devices = [train[0].device] if train[0].is_cuda else []
     try:

@@ -1,0 +1,39 @@
+"""Movie reviews read as positive or negative by bidirectional stacked RNNs over GloVe vectors."""
+
+from sentiment_helpers import plots
+from sentiment_helpers.checkpoints import CheckpointError, load, save
+from sentiment_helpers.classifiers import BiRNNClassifier
+from sentiment_helpers.features import MeanEmbedding, coverage
+from sentiment_helpers.files import project_folder
+from sentiment_helpers.glove import Glove, GloveFileError, load_glove
+from sentiment_helpers.metrics import accuracy_interval, evaluate, mcnemar
+from sentiment_helpers.networks import BiRNN
+from sentiment_helpers.reviews import ReviewFileError, load_reviews, split_reviews
+from sentiment_helpers.scoring import score_csv
+from sentiment_helpers.text import clean
+from sentiment_helpers.training import EarlyStopping, gradient_norms
+
+__all__ = [
+    "BiRNN",
+    "BiRNNClassifier",
+    "CheckpointError",
+    "EarlyStopping",
+    "Glove",
+    "GloveFileError",
+    "MeanEmbedding",
+    "ReviewFileError",
+    "accuracy_interval",
+    "clean",
+    "coverage",
+    "evaluate",
+    "gradient_norms",
+    "load",
+    "load_glove",
+    "load_reviews",
+    "mcnemar",
+    "plots",
+    "project_folder",
+    "save",
+    "score_csv",
+    "split_reviews",
+]

@@ -1,0 +1,126 @@
+"""Figures. Every function draws on `ax` (a new one without it), returns it and shows nothing."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch
+from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
+
+# Okabe and Ito's palette: told apart by every kind of colour vision.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#595959"
+SIDES = {"train": (BLUE, "o", "training"), "valid": (ORANGE, "s", "validation")}
+METRICS = {
+    "loss": "loss (nats a review)",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "accuracy": "accuracy (share of reviews)",
+}
+
+
+def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None = None) -> Axes:
+    """One figure of `BiRNNClassifier.history_` over the epochs, training and validation; a
+    dashed line marks the epoch whose weights were kept."""
+    ax = _axes(ax)
+    for side, (colour, marker, name) in SIDES.items():
+        ax.plot(history[f"{side}_{metric}"], color=colour, marker=marker, markersize=4, label=name)
+    ax.axvline(history["valid_loss"].idxmin(), color=GREY, linestyle="--", linewidth=1)
+    ax.set(xlabel="epoch", ylabel=METRICS[metric])
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def learning_curves(history: pd.DataFrame) -> np.ndarray:
+    """The five learning curves of the report side by side; returns their Axes."""
+    _, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    for ax, metric in zip(axes.flat, METRICS, strict=False):
+        learning_curve(history, metric, ax)
+    axes.flat[-1].remove()
+    return axes.flat[:-1]
+
+
+def roc_curves(
+    labels: np.ndarray, probabilities: dict[int, np.ndarray], ax: Axes | None = None
+) -> Axes:
+    """ROC curves of the validation rows at the epochs of
+    `BiRNNClassifier.valid_probabilities_`, the later the darker."""
+    ax = _axes(ax)
+    colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
+    for colour, (epoch, values) in zip(colours, probabilities.items(), strict=True):
+        RocCurveDisplay.from_predictions(
+            labels, values, ax=ax, name=f"epoch {epoch}", curve_kwargs={"color": colour}
+        )
+    ax.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
+    ax.set(xlabel="false positive rate", ylabel="true positive rate")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def confusion_matrix(
+    labels: np.ndarray, predictions: np.ndarray, ax: Axes | None = None
+) -> Axes:
+    """How many reviews of each class were read as which."""
+    ax = _axes(ax)
+    ConfusionMatrixDisplay.from_predictions(
+        labels, predictions, display_labels=["negative", "positive"], cmap="Blues", ax=ax
+    )
+    ax.set(xlabel="predicted (reviews)", ylabel="true (reviews)")
+    return ax
+
+
+def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -> Axes:
+    """Gradient norms of the input weights of the forward stack, layer by layer, of several
+    networks: for each network's name, what `training.gradient_norms` returned."""
+    ax = _axes(ax)
+    styles = zip((BLUE, ORANGE, GREEN, PURPLE), "osD^", strict=True)
+    for (name, values), (colour, marker) in zip(norms.items(), styles, strict=False):
+        layers = {
+            int(weight.split(".")[2]): norm
+            for weight, norm in values.items()
+            if weight.startswith("forward_stack") and "weight_ih" in weight
+        }
+        ax.plot(list(layers), list(layers.values()), color=colour, marker=marker, label=name)
+    ax.set(xlabel="layer (1 reads the review)", ylabel="gradient norm of weight_ih", yscale="log")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None) -> Axes:
+    """The two stacks of a `BiRNN` as boxes and arrows, bottom to top; skips as arcs."""
+    ax = _axes(ax, figsize=(7, 1.5 + 0.42 * num_layers))
+    numbers = list(range(1, num_layers + 1, 2 if skip_connections else 1))
+    box = {"boxstyle": "round,pad=0.3", "facecolor": "white"}
+    top = len(numbers) + 1
+    for x, side, name in ((1, -1, "forward"), (3, 1, "backward")):
+        for height, number in enumerate(numbers, 1):
+            plus = " + layer 1" if skip_connections and number > 1 else ""
+            ax.text(x, height, f"{name} layer {number}{plus}", ha="center", va="center",
+                    bbox=box | {"edgecolor": BLUE if side < 0 else ORANGE}, fontsize=9)  # fmt: skip
+            if plus:
+                ax.add_patch(_arrow((x + 0.62 * side, 1), (x + 0.62 * side, height), GREEN, side))
+            if height > 1:
+                ax.add_patch(_arrow((x, height - 0.8), (x, height - 0.2)))
+        ax.add_patch(_arrow((2, 0.15), (x, 0.8)))
+        ax.add_patch(_arrow((x, top - 0.8), (2, top - 0.2)))
+    ax.text(2, 0, "review: T word vectors (B, T, D), dropout", ha="center", va="center", bbox=box)
+    ax.text(2, top, "both last states (B, 2H) → linear → logit (B,)", ha="center", va="center",
+            bbox=box)  # fmt: skip
+    ax.set(xlim=(-0.3, 4.3), ylim=(-0.5, top + 0.5))
+    ax.axis("off")
+    return ax
+
+
+def _arrow(start, end, colour=GREY, bend=0.0) -> FancyArrowPatch:
+    style = f"arc3,rad={0.25 * bend}"
+    return FancyArrowPatch(
+        start, end, arrowstyle="-|>", mutation_scale=10, color=colour, connectionstyle=style
+    )
+
+
+def _axes(ax: Axes | None, figsize=(6, 4.5)) -> Axes:
+    return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax

@@ -1,0 +1,112 @@
+"""A file of reviews in, the same file with probabilities out, in bounded memory. Trains nothing."""
+
+import csv
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from tqdm import tqdm
+
+from sentiment_helpers.files import written_whole
+from sentiment_helpers.metrics import Scores, evaluate
+from sentiment_helpers.reviews import ReviewFileError, ReviewTable
+
+CHUNK = 8192  # rows scored at a time
+ADDED_COLUMNS = ("probability", "prediction")
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What scoring a file came to.
+
+    Attributes:
+        rows: in the file.
+        scored: rows with a review.
+        scores: on the rows that have a label too; None where no row has.
+    """
+
+    rows: int
+    scored: int
+    scores: Scores | None
+
+
+def score_csv(
+    pipeline: Pipeline,
+    source: str | os.PathLike,
+    destination: str | os.PathLike | None = None,
+    verbose: bool = False,
+) -> ScoreReport:
+    """Score each review of a CSV or tab-separated file; with `destination`, write a copy there
+    with the columns `probability` (of positive) and `prediction` (0 or 1) added.
+
+    All other columns and all rows stay as they are, in order, with the separator of `source`; a
+    row without a review gets empty cells. The copy appears when it is whole. `verbose` shows a
+    progress bar.
+
+    Raises:
+        ReviewFileError: `source` cannot be read as reviews (see `ReviewTable.open`), has one of
+            the added columns already, or is `destination` itself.
+        OSError: `destination` cannot be written.
+    """
+    table = ReviewTable.open(source)
+    if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
+        raise ReviewFileError(f"{table.path} already has a column named {clash[0]}: rename it")
+    bar = tqdm(total=table.num_rows, unit=" reviews", disable=not verbose)
+    if destination is None:
+        with bar:
+            return _score(pipeline, table, None, bar)
+    if Path(destination).exists() and table.path.samefile(destination):
+        raise ReviewFileError(f"{table.path} is the input: give the output another name")
+    with (
+        bar,
+        written_whole(destination) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        quotes = {} if table.quoting == csv.QUOTE_MINIMAL else {"quotechar": None}
+        writer = csv.writer(
+            file, delimiter=table.separator, quoting=table.quoting, lineterminator="\n", **quotes
+        )
+        writer.writerow([*table.columns, *ADDED_COLUMNS])
+        return _score(pipeline, table, writer, bar)
+
+
+def _score(pipeline: Pipeline, table: ReviewTable, writer, bar: tqdm) -> ScoreReport:
+    """Score all rows, hand them to `writer` if there is one, and count."""
+    scored, labels, probabilities = 0, [], []
+    for rows in _chunks(table.rows()):
+        reviews = [row[table.review] for row in rows if row[table.review].strip()]
+        positive = iter(pipeline.predict_proba(reviews)[:, 1] if reviews else ())
+        scored += len(reviews)
+        for row in rows:
+            if not row[table.review].strip():
+                added = ["", ""]
+            else:
+                probability = float(next(positive))
+                added = [repr(probability), int(probability > 0.5)]
+                if (label := _label(table, row)) is not None:
+                    labels.append(label)
+                    probabilities.append(probability)
+            if writer is not None:
+                writer.writerow([*row, *added])
+        bar.update(len(rows))
+    scores = evaluate(np.array(labels), np.array(probabilities)) if labels else None
+    return ScoreReport(table.num_rows, scored, scores)
+
+
+def _chunks(rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
+    while chunk := list(islice(rows, CHUNK)):
+        yield chunk
+
+
+def _label(table: ReviewTable, row: list[str]) -> int | None:
+    """The row's label, where there is a column for it and it can be read."""
+    if table.label is None:
+        return None
+    try:
+        return table.label_of(row)
+    except ValueError:
+        return None
