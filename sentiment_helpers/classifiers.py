@@ -79,9 +79,7 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
                 X, y, test_size=0.1, stratify=y, random_state=self.random_state
             )
         else:
-            X_valid, y_valid = validate_data(
-                self, *validation, dtype=np.float32, reset=False
-            )
+            X_valid, y_valid = validate_data(self, *validation, dtype=np.float32, reset=False)
         device = _device(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)

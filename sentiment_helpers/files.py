@@ -15,10 +15,11 @@ def project_folder() -> Path:
 
 
 def resolve(path: str | os.PathLike) -> Path:
-    """`path` if it exists, else the same path below `project_folder()`: "data/x.csv" is found
-    from any working directory."""
+    """`path`, or the same path below `project_folder()` where only that exists: "data/x.csv" is
+    found from any working directory."""
     path = Path(path).expanduser()
-    return path if path.exists() else project_folder() / path
+    below = project_folder() / path
+    return below if below.exists() and not path.exists() else path
 
 
 def download(urls: list[str], known_hash: str, folder: Path) -> Path:

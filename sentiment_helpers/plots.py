@@ -25,7 +25,13 @@ def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None 
     ax = _axes(ax)
     for side, (colour, marker, name) in SIDES.items():
         ax.plot(history[f"{side}_{metric}"], color=colour, marker=marker, markersize=4, label=name)
-    ax.axvline(history["valid_loss"].idxmin(), color=GREY, linestyle="--", linewidth=1)
+    ax.axvline(
+        history["valid_loss"].idxmin(),
+        color=GREY,
+        linestyle="--",
+        linewidth=1,
+        label="weights kept",
+    )
     ax.set(xlabel="epoch", ylabel=METRICS[metric])
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
@@ -59,9 +65,7 @@ def roc_curves(
     return ax
 
 
-def confusion_matrix(
-    labels: np.ndarray, predictions: np.ndarray, ax: Axes | None = None
-) -> Axes:
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, ax: Axes | None = None) -> Axes:
     """How many reviews of each class were read as which."""
     ax = _axes(ax)
     ConfusionMatrixDisplay.from_predictions(

@@ -95,7 +95,7 @@ class ReviewTable:
         Raises:
             ReviewFileError: missing, empty, not UTF-8, no `review` column, or an uneven row.
         """
-        path = Path(path)
+        path = resolve(path)
         header = _header(path)
         for separator in ",\t;":
             columns = next(csv.reader([header], delimiter=separator))
@@ -188,7 +188,8 @@ def _from_table(table: ReviewTable) -> pd.DataFrame:
         else:
             reviews.append(row[table.review])
             labels.append(label)
-    for count, reason in ((undecided, "rated between 4 and 7, neither good nor bad"), (empty, "empty")):
+    dropped = {"rated between 4 and 7, neither good nor bad": undecided, "empty": empty}
+    for reason, count in dropped.items():
         if count:
             _log.warning("%d of %d reviews are %s: dropped", count, table.num_rows, reason)
     if not reviews:

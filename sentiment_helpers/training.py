@@ -146,7 +146,9 @@ def fit(
         if not history.epochs:
             raise
         history.stopped = "interrupted"
-        print(f"Interrupted: the weights are those of epoch {stopping.best_epoch}, the best so far.")
+        print(
+            f"Interrupted: the weights are those of epoch {stopping.best_epoch}, the best so far."
+        )
     finally:
         stopping.restore(network)
         network.eval()

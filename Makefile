@@ -1,0 +1,38 @@
+# Each target sets up .venv by itself; a second run starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
+
+.PHONY: run test lab notebooks lint
+.DELETE_ON_ERROR:
+
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+run: .venv/ready  ## run both notebooks; leaves them in runs/, the models in models/
+	@mkdir -p runs
+	@for name in $(NOTEBOOKS); do \
+		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb runs/$$name.ipynb && \
+		$(BIN)/jupyter nbconvert --log-level WARN --to html runs/$$name.ipynb || exit 1; \
+	done
+	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
+	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
+
+test: .venv/ready  ## the whole test suite
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest --cov=sentiment_helpers --cov-fail-under=95 --durations=5
+
+lab: .venv/ready  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks: run  ## put the outputs of a run at the default parameters into notebooks/
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --output-dir notebooks \
+		--ClearMetadataPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
+		--CoalesceStreamsPreprocessor.enabled=True \
+		$(NOTEBOOKS:%=runs/%.ipynb)
