@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
+# A progress bar's many states become the last one.
+NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True
 
 .PHONY: run test lab notebooks lint
 .DELETE_ON_ERROR:
@@ -18,7 +20,7 @@ run: .venv/ready  ## run both notebooks; leaves them in runs/, the models in mod
 	@mkdir -p runs
 	@for name in $(NOTEBOOKS); do \
 		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb runs/$$name.ipynb && \
-		$(BIN)/jupyter nbconvert --log-level WARN --to html runs/$$name.ipynb || exit 1; \
+		$(NBCONVERT) --to html runs/$$name.ipynb || exit 1; \
 	done
 	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
 	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
@@ -31,8 +33,8 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks
 
 notebooks: run  ## put the outputs of a run at the default parameters into notebooks/
-	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --output-dir notebooks \
+	$(NBCONVERT) --to notebook --output-dir notebooks \
 		--ClearMetadataPreprocessor.enabled=True \
-		--ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
-		--CoalesceStreamsPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \
+		--ClearMetadataPreprocessor.preserve_nb_metadata_mask='{"kernelspec", "language_info"}' \
 		$(NOTEBOOKS:%=runs/%.ipynb)

@@ -178,4 +178,4 @@ def _device(name: str) -> torch.device:
 
 def _sequences(X: np.ndarray, device: torch.device) -> torch.Tensor:
     """Features (N, D) as sequences of length 1, (N, 1, D) float32."""
-    return torch.from_numpy(np.ascontiguousarray(X)).unsqueeze(1).to(device)
+    return torch.tensor(X, device=device).unsqueeze(1)

@@ -109,8 +109,7 @@ def fit(
         desc=description,
         disable=description is None,
         file=sys.stdout,
-        ncols=120,
-        bar_format="{desc}: {n}/{total} epochs |{bar:12}| {elapsed}{postfix}",
+        bar_format="{desc} |{bar:10}| {n}/{total} epochs {elapsed}{postfix}",
     )
     devices = [train[0].device] if train[0].is_cuda else []
     try:
@@ -191,6 +190,6 @@ def _summary(row: dict[str, float]) -> str:
     """An epoch's figures in a line for the progress bar."""
     return " · ".join(
         f"{side} loss {row[f'{side}_loss']:.4f}"
-        + (f" acc {row[f'{side}_accuracy']:.4f}" if f"{side}_accuracy" in row else "")
+        + (f", accuracy {row[f'{side}_accuracy']:.3f}" if f"{side}_accuracy" in row else "")
         for side in ("train", "valid")
     )

@@ -1,0 +1,97 @@
+"""Downloads from a server that misbehaves, and writing that is whole or not at all."""
+
+import hashlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from sentiment_helpers import files
+
+CONTENT = b"the file's content " * 1000
+SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        kind = self.path.strip("/").split("/")[0]
+        if kind == "missing":
+            return self.send_error(404)
+        body = b"<html>Please log in</html>" if kind == "html" else CONTENT
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+def test_download(server, tmp_path):
+    path = files.download([f"{server}/good/x.zip"], SHA256, tmp_path / "data")
+    assert path == tmp_path / "data" / "x.zip"
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("first", ["missing", "html", "cut"])
+def test_download_goes_on_to_the_next_address(server, tmp_path, first):
+    path = files.download([f"{server}/{first}/x.zip", f"{server}/good/x.zip"], SHA256, tmp_path)
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("missing", "404"), ("html", "checksum"), ("cut", "cut/x.zip: ")]
+)
+def test_failed_download_leaves_nothing(server, tmp_path, kind, says):
+    with pytest.raises(OSError, match=says):
+        files.download([f"{server}/{kind}/x.zip"], SHA256, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_answers(tmp_path):
+    with pytest.raises(OSError, match="127.0.0.1:9"):
+        files.download(["http://127.0.0.1:9/x.zip"], SHA256, tmp_path)
+
+
+def test_written_whole(tmp_path):
+    path = tmp_path / "new" / "x.txt"
+    with files.written_whole(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with pytest.raises(RuntimeError), files.written_whole(path) as temporary:  # noqa: PT012
+        temporary.write_text("half of t")
+        raise RuntimeError
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    with pytest.raises(OSError, match="no regular file"), files.written_whole(tmp_path):
+        pass
+
+
+def test_paths_are_found_below_the_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    project = files.project_folder()
+    assert (project / "notebooks").is_dir()
+    assert files.resolve("notebooks") == project / "notebooks"
+    assert files.resolve("no/such") == files.Path("no/such")
+    (tmp_path / "notebooks").mkdir()
+    assert files.resolve("notebooks") == files.Path("notebooks")
+
+
+def test_project_folder_of_an_installed_package_is_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "p" / "files.py"))
+    monkeypatch.chdir(tmp_path)
+    assert files.project_folder() == tmp_path

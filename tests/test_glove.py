@@ -1,0 +1,186 @@
+"""GloVe tables from every place they come from, and each file that must be refused."""
+
+import copy
+import hashlib
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from sentiment_helpers import GloveFileError, files, load_glove
+from sentiment_helpers import glove as module
+
+TEXT = 'the 0.1 -2 3e-2\n" 1 1 1\nnaïve 0 0.5 0\n'
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "some.vectors.txt"
+    path.write_text(TEXT, "utf-8")
+    return path
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project with a data folder."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
+    return tmp_path
+
+
+def write_zip(path, name="glove.6B.300d.txt"):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("glove.6B.50d.txt", "not to be unpacked")
+        archive.writestr(name, TEXT)
+
+
+def check(glove):
+    assert glove.words == ["the", '"', "naïve"]
+    assert glove.index["naïve"] == 2
+    expected = np.array([[0.1, -2, 0.03], [1, 1, 1], [0, 0.5, 0]], np.float32)
+    np.testing.assert_array_equal(glove.vectors, expected)
+    assert glove.vectors.dtype == np.float32
+    assert not glove.vectors.flags.writeable
+
+
+def test_bundled():
+    glove = load_glove("glove.6B.50d")
+    assert glove.vectors.shape == (400_000, 50)
+    assert glove.words[:3] == ["the", ",", "."]
+    assert "horrible" in glove.nearest("awful")
+    assert "400,000 words × 50" in repr(glove)
+
+
+def test_text_file_is_parsed_once(source, monkeypatch):
+    check(load_glove(source))
+    monkeypatch.setattr(module, "_parse", None)  # from here on, parsing would fail
+    check(load_glove(source))
+    assert isinstance(load_glove(str(source)).vectors, np.memmap)
+
+
+def test_windows_line_ends_and_no_last_line_end(source):
+    source.write_bytes(TEXT.rstrip("\n").replace("\n", "\r\n").encode())
+    check(load_glove(source))
+
+
+def test_changed_source_is_parsed_again_and_its_old_cache_removed(source):
+    load_glove(source)
+    source.write_text(TEXT + "new 1 2 3\n", "utf-8")
+    assert load_glove(source).words[-1] == "new"
+    assert len(list(source.parent.glob("some.vectors.txt.*"))) == 2
+
+
+def test_damaged_cache_is_never_left(source, monkeypatch):
+    def killed(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(module.np.lib.format, "write_array_header_1_0", killed)
+    with pytest.raises(MemoryError):
+        load_glove(source)
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_folder_that_cannot_be_written(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    monkeypatch.setattr(module.pooch, "os_cache", lambda _: tmp_path / "cache")
+    check(load_glove(source))
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_names_are_looked_up_in_data(project):
+    write_zip(project / "data" / "glove.6B.zip")
+    check(load_glove("glove.6B.300d"))
+    assert not (project / "data" / "glove.6B.50d.txt").exists()
+    (project / "data" / "glove.6B.300d.txt").write_text("word 1 2 3\n")
+    assert load_glove("glove.6B.300d").words == ["word"]
+
+
+def test_missing_vectors_are_downloaded(project, monkeypatch):
+    """The real `download` is tested in test_files.py."""
+    write_zip(project / "archive.zip")
+    asked = {}
+
+    def download(urls, known_hash, folder):
+        asked.update(urls=urls, known_hash=known_hash)
+        os.replace(project / "archive.zip", folder / "glove.6B.zip")
+
+    monkeypatch.setattr(module, "download", download)
+    check(load_glove("glove.6B.300d"))
+    assert asked["urls"][0] == "https://nlp.stanford.edu/data/glove.6B.zip"
+    assert asked["known_hash"] == f"sha256:{module.SHA256}"
+
+
+@pytest.mark.parametrize("urls", [["http://127.0.0.1:9/glove.6B.zip"]])
+def test_failed_download(project, monkeypatch, urls):
+    monkeypatch.setattr(module, "URLS", urls)
+    with pytest.raises(GloveFileError, match=r"could not download glove.6B.zip.*needs no download"):
+        load_glove("glove.6B.300d")
+
+
+def test_wrong_checksum(project, monkeypatch):
+    """A download whose bytes differ is refused under the vectors' own error."""
+    monkeypatch.setattr(module, "URLS", ["https://example.org/glove.6B.zip"])
+
+    def fetch(url, known_hash, fname, path, progressbar):
+        digest = hashlib.sha256(b"other").hexdigest()
+        raise ValueError(f"SHA256 hash of downloaded file ({digest}) does not match")
+
+    monkeypatch.setattr("pooch.retrieve", fetch)
+    assert module.download is files.download
+    with pytest.raises(GloveFileError, match="wrong checksum"):
+        load_glove("glove.6B.300d")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is empty"),
+        ("<!DOCTYPE html>\n<html>no such page</html>\n", "a web page"),
+        ("a 1 2\nb 1\n", "line 2 has 1 values, 2 expected"),
+        ("a 1 2\nb 1 2 3\n", "line 2 has 3 values, 2 expected"),
+        ("a 1 2\n\nb 1 x\n", r"line 3 \('b'\): 'x' is not a finite number"),
+        ("a 1 2\nb nan 2\n", r"line 2 \('b'\): 'nan' is not a finite number"),
+        ("a 1 2\nb 1  2\n", "line 2 has 3 values"),
+        ("word\nother\n", "line 1 has 0 values"),
+        (b"a 1 2\n\xff\xfe 1 2\n", "line 2 is not UTF-8"),
+    ],
+)
+def test_refused_text(source, text, says):
+    source.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(GloveFileError, match=says) as error:
+        load_glove(source)
+    assert str(source) in str(error.value)
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_refused_zips(project):
+    archive = project / "data" / "glove.6B.zip"
+    write_zip(archive)
+    whole = archive.read_bytes()
+    # Cut off: the list of members, at the end, is gone.
+    archive.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(GloveFileError, match="no whole zip file"):
+        load_glove("glove.6B.300d")
+    # Damaged inside: the list is whole, the bytes of a member are not.
+    start = whole.rindex(b"glove.6B.300d.txt", 0, whole.index(b"PK\x01\x02")) + 17
+    archive.write_bytes(whole[:start] + b"\x00" * 8 + whole[start + 8 :])
+    with pytest.raises(GloveFileError, match="no whole zip file"):
+        load_glove("glove.6B.300d")
+    write_zip(archive, "other.txt")
+    with pytest.raises(GloveFileError, match=r"no member glove.6B.300d.txt"):
+        load_glove("glove.6B.300d")
+    archive.write_bytes(b"<html>Please log in</html>")
+    with pytest.raises(GloveFileError, match="no whole zip file"):
+        load_glove("glove.6B.300d")
+    with pytest.raises(GloveFileError, match="name one"):
+        load_glove(archive)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(GloveFileError, match="does not exist"):
+        load_glove(tmp_path / "none.txt")
+
+
+def test_copies_share_the_table(glove):
+    assert copy.deepcopy(glove) is glove

@@ -1,0 +1,42 @@
+"""Cleaning, against NLTK's own tokenizer and cases written out."""
+
+import pytest
+from nltk.tokenize import NLTKWordTokenizer
+
+from sentiment_helpers import clean, text
+
+
+@pytest.mark.parametrize(
+    ("review", "words"),
+    [
+        ("A<br /><br />fine film", ["fine", "film"]),
+        ("<!-- a note --><a href='x>'>link", ["link"]),
+        ("i <3 it, 2 < 3 and 5 > 4", []),
+        ("Isn't it GOOD?", ["n't", "good"]),
+        ("don’t don`t don‘t", ["n't", "n't", "n't"]),
+        ("I cannot, no: nor never", ["not", "no", "nor", "never"]),
+        ("10/10 1990s 3rd 007", []),
+        ("Tom &amp; Jerry&#39;s", ["tom", "jerry"]),
+        ("good.The end...really", ["good", "end", "really"]),
+        ("a well-made rock'n'roll café--yes", ["well-made", "rock'n'roll", "café", "yes"]),
+        ("_great_ *fun* (wow!)", ["great", "fun", "wow"]),
+        ("good\x85film\u3000noir", ["good", "film", "noir"]),
+        ("", []),
+    ],
+)
+def test_clean(review, words):
+    assert clean(review) == words
+
+
+def test_stop_words_hold_no_negation():
+    assert not text.STOP_WORDS & text.NEGATIONS
+
+
+def test_treebank_is_left_out_only_where_it_changes_nothing(reviews):
+    """The shortcut for chunks without a contraction gives NLTK's words on real reviews."""
+    treebank = NLTKWordTokenizer()
+    distinct = set().union(*map(text.chunks, reviews["review"][:500]))
+    for chunk in distinct | {"cannot", "can-not", "gonna!", "wanna,", "lemme-go", "more'n"}:
+        tokens = treebank.tokenize(chunk.translate(text._APOSTROPHES))
+        words = [w for t in tokens for w in text._WORD.findall(t) if w not in text.STOP_WORDS]
+        assert list(text.chunk_words(chunk)) == words
