@@ -145,7 +145,7 @@ class ReviewTable:
             if text.removesuffix(".0") not in _LABELS:
                 raise ValueError(f"{text!r} is none of {', '.join(_LABELS)}")
             return _LABELS[text.removesuffix(".0")]
-        rating = float(text) if re.fullmatch(r"[\d.]+", text) else math.nan
+        rating = float(text) if re.fullmatch(r"\d+\.?\d*", text) else math.nan
         if not 1 <= rating <= 10:
             raise ValueError(f"{text!r} is no rating from 1 to 10")
         return 1 if rating >= 7 else 0 if rating <= 4 else None

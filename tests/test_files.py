@@ -59,7 +59,7 @@ def test_failed_download_leaves_nothing(server, tmp_path, kind, says):
 
 
 def test_nobody_answers(tmp_path):
-    with pytest.raises(OSError, match="127.0.0.1:9"):
+    with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
         files.download(["http://127.0.0.1:9/x.zip"], SHA256, tmp_path)
 
 

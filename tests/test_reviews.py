@@ -82,7 +82,7 @@ def test_course_file(rated_file, reviews):
         ("review,rating\nx,1.2.3\n", "'1.2.3' is no rating"),
         ("review,label\nx,1\ny,z,1\n", "line 3 ends a row of 3 fields, the header has 2"),
         ("review,label\nx\n", "line 2 ends a row of 1 fields"),
-        ('review,label\n"x,1\ny,0\n', "line 3: unexpected end of data"),
+        ('review,label\n"a, b",1\n"x,1\ny,0\n', "line 4: unexpected end of data"),
         ("review,label\n", "holds no labelled review"),
         ("review,rating\nx,5\n", "holds no labelled review"),
         (b"review,label\n\xe9t\xe9,1\n", "not UTF-8"),
@@ -96,7 +96,7 @@ def test_refused(write, content, says):
 
 
 def test_refused_places(tmp_path):
-    with pytest.raises(ReviewFileError, match="cannot read .*No such file"):
+    with pytest.raises(ReviewFileError, match=r"cannot read .*No such file"):
         load_reviews(tmp_path / "none.csv")
     with pytest.raises(ReviewFileError, match="has no files train/neg"):
         load_reviews(tmp_path)

@@ -1,0 +1,113 @@
+"""BiRNN against a slow reference that runs every review alone, and the skip rule by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from sentiment_helpers import BiRNN
+from sentiment_helpers.networks import Stack, reverse_within
+
+LENGTHS = torch.tensor([5, 1, 3, 4])
+
+
+def reference(network: BiRNN, review: torch.Tensor, skip: bool) -> torch.Tensor:
+    """The logit of one unpadded review (T, D), layer by layer, word by word."""
+    ends = []
+    for stack, words in (
+        (network.forward_stack, review),
+        (network.backward_stack, review.flip(0)),
+    ):
+        h, first = words, None
+        for number in range(1, 1 + max(map(int, stack.layers))):
+            if skip and number % 2 == 0:
+                continue
+            layer, state, outputs = stack.layers[str(number)], None, []
+            for word in h:
+                out, state = layer(word.view(1, 1, -1), state)
+                outputs.append(out.view(-1))
+            h = torch.stack(outputs)
+            if number == 1:
+                first = h
+            elif skip:
+                h = h + first
+        ends.append(h[-1])
+    return network.out(torch.cat(ends))
+
+
+@pytest.mark.parametrize("cell_type", ["rnn", "LSTM", "gru"])
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("num_layers", [1, 2, 5])
+def test_same_as_each_review_alone(cell_type, skip, num_layers):
+    network = BiRNN(3, cell_type, num_layers, 4, dropout=0.5, skip_connections=skip).eval()
+    x = torch.randn(4, 5, 3)
+    for row, length in enumerate(LENGTHS):
+        x[row, length:] = 1e3  # padding that would show
+    logits = network(x, LENGTHS)
+    assert logits.shape == (4,)
+    for row, length in enumerate(LENGTHS):
+        expected = reference(network, x[row, :length], skip)
+        torch.testing.assert_close(logits[row : row + 1], expected, atol=1e-6, rtol=1e-5)
+
+
+def test_without_lengths_all_words_count():
+    network = BiRNN(3).eval()
+    x = torch.randn(4, 5, 3)
+    torch.testing.assert_close(network(x), network(x, torch.full((4,), 5)))
+
+
+def test_skip_rule_by_hand_for_five_layers():
+    """Layers 1, 3 and 5 exist; layer 3 reads out_1, layer 5 reads layer_3(out_1) + out_1."""
+    stack = Stack(nn.GRU, 3, 4, 5, skip_connections=True)
+    assert list(stack.layers) == ["1", "3", "5"]
+    x = torch.randn(2, 6, 3)
+    out_1 = stack.layers["1"](x)[0]
+    out_3 = stack.layers["3"](out_1)[0] + out_1
+    out_5 = stack.layers["5"](out_3)[0] + out_1
+    torch.testing.assert_close(stack(x), out_5)
+
+
+def test_last_even_layer_is_passed_over_too():
+    torch.manual_seed(1)
+    fourteen = BiRNN(3, "lstm", 14, 4, 0.0, skip_connections=True)
+    torch.manual_seed(1)
+    thirteen = BiRNN(3, "lstm", 13, 4, 0.0, skip_connections=True)
+    x = torch.randn(2, 1, 3)
+    assert torch.equal(fourteen(x), thirteen(x))
+
+
+def test_reverse_within_length():
+    x = torch.arange(1, 11.0).view(2, 5, 1)
+    turned = reverse_within(x, torch.tensor([3, 5])).squeeze(2)
+    assert turned.tolist() == [[3, 2, 1, 4, 5], [10, 9, 8, 7, 6]]
+
+
+def test_directions_have_weights_of_their_own():
+    network = BiRNN(3, "gru", 2, 4)
+    names = {name for name, _ in network.named_parameters()}
+    forward = {name for name in names if name.startswith("forward_stack")}
+    assert {name.replace("forward", "backward") for name in forward} < names
+    assert not torch.equal(
+        network.forward_stack.layers["1"].weight_ih_l0,
+        network.backward_stack.layers["1"].weight_ih_l0,
+    )
+
+
+def test_dropout_only_in_training():
+    network, x = BiRNN(3, dropout=0.9), torch.randn(4, 5, 3)
+    assert not torch.equal(network(x), network(x))
+    network.eval()
+    assert torch.equal(network(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"cell_type": "transformer"}, "one of rnn, lstm, gru"),
+        ({"num_layers": 0}, "num_layers=0"),
+        ({"hidden_size": 0}, "at least 1"),
+        ({"dropout": 1.0}, "below 1"),
+    ],
+)
+def test_refused(parameters, says):
+    with pytest.raises(ValueError, match=says):
+        BiRNN(3, **parameters)

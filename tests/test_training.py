@@ -1,0 +1,180 @@
+"""The trainer, on networks that are no BiRNN."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from sentiment_helpers import EarlyStopping, gradient_norms, training
+
+
+class Scripted(nn.Module):
+    """One weight; the test says what each epoch's validation loss is."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "stops_at", "best"),
+    [
+        ([5, 4, 3, 2, 1], 2, None, 5),
+        ([5, 4, 4.5, 3, 3.5, 1], 2, 5, 4),  # not consecutive: the second miss ends it
+        ([5, 6, 7], 2, 3, 1),
+        ([5, 5, 5], 2, 3, 1),  # equal is not better
+        ([5, 6, 4], 1, 2, 1),
+        ([5, 6, 4, 7, 8], 3, 5, 3),
+    ],
+)
+def test_early_stopping_on_written_out_losses(losses, patience, stops_at, best):
+    network, stopping = Scripted(), EarlyStopping(patience)
+    stopped = None
+    for epoch, loss in enumerate(losses, 1):
+        network.weight.data.fill_(epoch)
+        if stopping.step(epoch, loss, network):
+            stopped = epoch
+            break
+    stopping.restore(network)
+    assert (stopped, stopping.best_epoch) == (stops_at, best)
+    assert network.weight.item() == best
+
+
+@pytest.fixture
+def data():
+    inputs = torch.randn(90, 4)
+    labels = (inputs.sum(1) + torch.randn(90) > 0).float()
+    return (inputs[:60], labels[:60]), (inputs[60:], labels[60:])
+
+
+@pytest.fixture
+def network():
+    return nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.3), nn.Linear(8, 1), nn.Flatten(0))
+
+
+def with_losses(monkeypatch, losses, weights=None):
+    """Let the validation losses be `losses`; an exception in the list is raised instead. The
+    network's weights at each validation are added to `weights`."""
+    script = iter([x for loss in losses for x in (0.0, loss)])  # train and valid in turn
+    real = training.predict_logits
+
+    def predict(network, inputs):
+        if weights is not None:
+            weights.append(copy.deepcopy(network.state_dict()))
+        return real(network, inputs)
+
+    def loss(logits, labels):
+        if logits.requires_grad:
+            return nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        value = next(script)
+        if isinstance(value, BaseException):
+            raise value
+        return torch.tensor(float(value))
+
+    monkeypatch.setattr(training, "predict_logits", predict)
+    monkeypatch.setattr(training, "binary_cross_entropy_with_logits", loss)
+
+
+def equal(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best", "stopped", "epochs"),
+    [
+        ([5, 4, 6, 3, 9, 1], 4, "patience", 5),
+        ([5, 4, 6], 2, "max_epochs", 3),
+        ([5, 4, KeyboardInterrupt()], 2, "interrupted", 2),
+    ],
+)
+def test_best_weights_on_every_way_out(
+    network, data, monkeypatch, capsys, losses, best, stopped, epochs
+):
+    weights = []
+    with_losses(monkeypatch, losses, weights)
+    history = training.fit(network, *data, lr=0.1, max_epochs=len(losses))
+    assert (history.best_epoch, history.stopped, len(history.epochs)) == (best, stopped, epochs)
+    after_epochs = weights[1::2]  # each epoch looks twice, at train and at valid
+    assert equal(network.state_dict(), after_epochs[best - 1])
+    assert not equal(network.state_dict(), after_epochs[best])
+    assert ("Interrupted" in capsys.readouterr().out) == (stopped == "interrupted")
+
+
+def test_best_weights_when_an_error_ends_it(network, data, monkeypatch):
+    weights = []
+    with_losses(monkeypatch, [5, 4, RuntimeError("disk on fire")], weights)
+    with pytest.raises(RuntimeError, match="disk on fire"):
+        training.fit(network, *data, lr=0.1)
+    assert equal(network.state_dict(), weights[3])
+
+
+def test_interrupt_before_anything_was_learned(network, data, monkeypatch):
+    with_losses(monkeypatch, [KeyboardInterrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(network, *data)
+
+
+def test_loss_that_is_not_finite(network, data):
+    data[0][0][7] = float("nan")
+    with pytest.raises(ValueError, match="not finite in epoch 1"):
+        training.fit(network, *data)
+
+
+def test_epoch_figures_are_over_rows(network, data):
+    """Batches of 25, 25 and 10: a mean of batch means would differ."""
+    train, valid = data
+    seen = []
+
+    def metrics(labels, probabilities):
+        seen.append((labels, probabilities))
+        return {"rows": len(labels)}
+
+    history = training.fit(network, train, valid, batch_size=25, max_epochs=7, metrics=metrics)
+    assert history.best_epoch == 7
+    row = history.epochs[-1]
+    for side, (inputs, labels) in (("train", train), ("valid", valid)):
+        loss = nn.functional.binary_cross_entropy_with_logits(network(inputs), labels)
+        assert row[f"{side}_loss"] == pytest.approx(loss.item(), abs=1e-6)
+        assert row[f"{side}_rows"] == len(labels)
+    assert list(history.probabilities) == [1, 6, 7]
+    torch.testing.assert_close(
+        torch.from_numpy(history.probabilities[7]), torch.sigmoid(network(valid[0])).detach()
+    )
+    assert row["seconds"] > 0
+
+
+def test_same_seed_same_weights_whatever_ran_before(network, data):
+    twin = copy.deepcopy(network)
+    training.fit(network, *data, lr=0.01, max_epochs=3, random_state=7)
+    torch.manual_seed(99)
+    state = torch.get_rng_state()
+    training.fit(twin, *data, lr=0.01, max_epochs=3, random_state=7)
+    assert equal(network.state_dict(), twin.state_dict())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_gradients_are_clipped(network, data):
+    """With a norm of almost nothing Adam's first moments are almost nothing."""
+    before = copy.deepcopy(network.state_dict())
+    history = training.fit(network, *data, lr=0.1, max_epochs=1, max_norm=1e-12)
+    assert history.epochs[0]["gradient_norm"] > 1e-3
+    moved = max((network.state_dict()[n] - before[n]).abs().max().item() for n in before)
+    assert moved < 1e-4
+
+
+def test_bar_shows_figures(network, data, capsys):
+    training.fit(network, *data, max_epochs=2, description="Net",
+                 metrics=lambda *_: {"accuracy": 0.5})  # fmt: skip
+    shown = capsys.readouterr().out
+    assert "Net" in shown
+    assert "2/2 epochs" in shown
+    assert "accuracy 0.500 · valid loss" in shown
+
+
+def test_gradient_norms(network, data):
+    inputs, labels = data[0]
+    norms = gradient_norms(network, inputs, labels)
+    loss = nn.functional.binary_cross_entropy_with_logits(network(inputs), labels)
+    loss.backward()
+    assert norms == {n: pytest.approx(w.grad.norm().item()) for n, w in network.named_parameters()}
