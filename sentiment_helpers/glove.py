@@ -156,8 +156,7 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
             values_out.seek(0)
             header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns - 1)}
             np.lib.format.write_array_header_1_0(values_out, header)
-            if values_out.tell() != _HEADER:
-                raise AssertionError("the .npy header has an unexpected length")
+            assert values_out.tell() == _HEADER
     except (pyarrow.ArrowInvalid, ValueError) as error:
         with _reading(source, member) as file:
             raise GloveFileError(f"{source}: {_first_fault(file, columns, error)}") from None

@@ -89,11 +89,10 @@ class Stack(nn.Module):
     ):
         super().__init__()
         self.skip_connections = skip_connections
-        numbers = range(1, num_layers + 1, 2 if skip_connections else 1)
-        self.layers = nn.ModuleDict(
-            {str(n): cell(input_size if n == 1 else hidden_size, hidden_size, batch_first=True)
-             for n in numbers}
-        )  # fmt: skip
+        self.layers = nn.ModuleDict()
+        for number in range(1, num_layers + 1, 2 if skip_connections else 1):
+            size = input_size if number == 1 else hidden_size
+            self.layers[str(number)] = cell(size, hidden_size, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """The last layer's output (B, T, H) for a batch `x` (B, T, D)."""

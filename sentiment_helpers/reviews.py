@@ -134,6 +134,10 @@ class ReviewTable:
                         )
             except csv.Error as error:
                 raise ReviewFileError(f"{self.path}: line {lines.line_num}: {error}") from None
+            except UnicodeDecodeError as error:
+                raise ReviewFileError(
+                    f"{self.path} is not UTF-8 text below line {lines.line_num} ({error.reason})"
+                ) from None
 
     def label_of(self, row: list[str]) -> int | None:
         """1 or 0 as the row's label or rating says; None for a rating between 4 and 7.
@@ -152,12 +156,10 @@ class ReviewTable:
 
 
 def _header(path: Path) -> str:
-    """The first line of a text file that is not empty and all UTF-8."""
+    """The first line of a text file that can be read and is not empty."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             header = file.readline()
-            while file.read(2**20):
-                pass
     except UnicodeDecodeError as error:
         raise ReviewFileError(f"{path} is not UTF-8 text ({error.reason})") from None
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -76,7 +77,7 @@ def score_csv(
 
 def _score(pipeline: Pipeline, table: ReviewTable, writer, bar: tqdm) -> ScoreReport:
     """Score all rows, hand them to `writer` if there is one, and count."""
-    scored, labels, probabilities = 0, [], []
+    scored, labels, probabilities = 0, array("b"), array("d")  # 9 bytes a labelled row
     for rows in _chunks(table.rows()):
         reviews = [row[table.review] for row in rows if row[table.review].strip()]
         positive = iter(pipeline.predict_proba(reviews)[:, 1] if reviews else ())

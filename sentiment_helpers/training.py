@@ -134,8 +134,9 @@ def fit(
                     )
                 history.epochs.append(row)
                 stop = stopping.step(epoch, row["valid_loss"], network)
-                if epoch % ROC_EVERY == 1 or stop or epoch == max_epochs:
-                    history.probabilities[epoch] = torch.sigmoid(logits).cpu().numpy()
+                last = torch.sigmoid(logits).cpu().numpy()  # of the validation rows
+                if epoch % ROC_EVERY == 1:
+                    history.probabilities[epoch] = last
                 bar.set_postfix_str(_summary(row), refresh=False)
                 bar.update()
                 if stop:
@@ -152,6 +153,8 @@ def fit(
         stopping.restore(network)
         network.eval()
         history.best_epoch = stopping.best_epoch
+    if history.epochs:
+        history.probabilities[history.epochs[-1]["epoch"]] = last
     return history
 
 

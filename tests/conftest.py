@@ -1,5 +1,8 @@
 """What the tests share: a seed, tiny vectors, and a slice of the real reviews."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,3 +39,30 @@ def rated_file(reviews, tmp_path_factory):
     table = pd.DataFrame({"url": "u", "rating": reviews["label"] * 6.0 + 2})
     table.assign(review=reviews["review"]).to_csv(path, sep="\t", index=False)
     return path
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        kind = self.path.strip("/").split("/")[0]
+        if kind == "missing":
+            return self.send_error(404)
+        body = b"<html>Please log in</html>" if kind == "html" else self.server.content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def misbehaving_server():
+    """Serves its `content` below /good/, half of it below /cut/, a web page below /html/ and an
+    error below /missing/."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()

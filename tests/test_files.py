@@ -1,8 +1,6 @@
 """Downloads from a server that misbehaves, and writing that is whole or not at all."""
 
 import hashlib
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -12,29 +10,10 @@ CONTENT = b"the file's content " * 1000
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        kind = self.path.strip("/").split("/")[0]
-        if kind == "missing":
-            return self.send_error(404)
-        body = b"<html>Please log in</html>" if kind == "html" else CONTENT
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
-        self.close_connection = True
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
+def server(misbehaving_server):
+    misbehaving_server.content = CONTENT
+    return misbehaving_server.url
 
 
 def test_download(server, tmp_path):

@@ -2,13 +2,12 @@
 
 import copy
 import hashlib
-import os
 import zipfile
 
 import numpy as np
 import pytest
 
-from sentiment_helpers import GloveFileError, files, load_glove
+from sentiment_helpers import GloveFileError, load_glove
 from sentiment_helpers import glove as module
 
 TEXT = 'the 0.1 -2 3e-2\n" 1 1 1\nnaïve 0 0.5 0\n'
@@ -96,40 +95,33 @@ def test_names_are_looked_up_in_data(project):
     assert load_glove("glove.6B.300d").words == ["word"]
 
 
-def test_missing_vectors_are_downloaded(project, monkeypatch):
-    """The real `download` is tested in test_files.py."""
+def test_missing_vectors_are_downloaded_once(project, misbehaving_server, monkeypatch):
     write_zip(project / "archive.zip")
-    asked = {}
-
-    def download(urls, known_hash, folder):
-        asked.update(urls=urls, known_hash=known_hash)
-        os.replace(project / "archive.zip", folder / "glove.6B.zip")
-
-    monkeypatch.setattr(module, "download", download)
-    check(load_glove("glove.6B.300d"))
-    assert asked["urls"][0] == "https://nlp.stanford.edu/data/glove.6B.zip"
-    assert asked["known_hash"] == f"sha256:{module.SHA256}"
-
-
-@pytest.mark.parametrize("urls", [["http://127.0.0.1:9/glove.6B.zip"]])
-def test_failed_download(project, monkeypatch, urls):
+    content = misbehaving_server.content = (project / "archive.zip").read_bytes()
+    kinds = ("missing", "good")
+    urls = [f"{misbehaving_server.url}/{kind}/glove.6B.zip" for kind in kinds]
     monkeypatch.setattr(module, "URLS", urls)
-    with pytest.raises(GloveFileError, match=r"could not download glove.6B.zip.*needs no download"):
+    monkeypatch.setattr(module, "SHA256", hashlib.sha256(content).hexdigest())
+    check(load_glove("glove.6B.300d"))
+    misbehaving_server.content = b"not asked for again"
+    check(load_glove("glove.6B.300d"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"), [("html", "wrong checksum"), ("cut", "cut"), ("missing", "404")]
+)
+def test_failed_download(project, misbehaving_server, monkeypatch, kind, says):
+    misbehaving_server.content = b"any" * 1000
+    monkeypatch.setattr(module, "URLS", [f"{misbehaving_server.url}/{kind}/glove.6B.zip"])
+    with pytest.raises(GloveFileError, match=rf"could not download glove.6B.zip.*{says}"):
         load_glove("glove.6B.300d")
+    assert list((project / "data").iterdir()) == []
 
 
-def test_wrong_checksum(project, monkeypatch):
-    """A download whose bytes differ is refused under the vectors' own error."""
-    monkeypatch.setattr(module, "URLS", ["https://example.org/glove.6B.zip"])
-
-    def fetch(url, known_hash, fname, path, progressbar):
-        digest = hashlib.sha256(b"other").hexdigest()
-        raise ValueError(f"SHA256 hash of downloaded file ({digest}) does not match")
-
-    monkeypatch.setattr("pooch.retrieve", fetch)
-    assert module.download is files.download
-    with pytest.raises(GloveFileError, match="wrong checksum"):
-        load_glove("glove.6B.300d")
+def test_addresses_and_checksum_are_stanfords():
+    assert module.URLS[0] == "https://nlp.stanford.edu/data/glove.6B.zip"
+    assert module.URLS[1] == "https://downloads.cs.stanford.edu/nlp/data/glove.6B.zip"
+    assert module.SHA256.startswith("617afb2fe6cb")
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def test_course_file(rated_file, reviews):
         ("review,label\n", "holds no labelled review"),
         ("review,rating\nx,5\n", "holds no labelled review"),
         (b"review,label\n\xe9t\xe9,1\n", "not UTF-8"),
+        (b"review,label\n" + b"x,1\n" * 9999 + b"\xff,1\n", "not UTF-8 text below line"),
     ],
 )
 def test_refused(write, content, says):

@@ -98,6 +98,7 @@ def test_best_weights_on_every_way_out(
     after_epochs = weights[1::2]  # each epoch looks twice, at train and at valid
     assert equal(network.state_dict(), after_epochs[best - 1])
     assert not equal(network.state_dict(), after_epochs[best])
+    assert list(history.probabilities) == [1, epochs]
     assert ("Interrupted" in capsys.readouterr().out) == (stopped == "interrupted")
 
 

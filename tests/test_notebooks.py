@@ -1,0 +1,126 @@
+"""Both notebooks run from top to bottom in real kernels: with other parameters, and in Colab."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pandas as pd
+import papermill
+import pytest
+
+from sentiment_helpers import load
+
+ROOT = Path(__file__).parents[1]
+MODELS = {"1_stacked_birnn": "RNN.pt", "2_skip_birnn": "RNNSkip.pt"}
+
+
+def run(name, parameters, folder, **kernel):
+    """Execute a notebook from a working directory that is not its own; the printed text."""
+    parameters = {
+        "MAX_EPOCHS": 2,
+        "MODEL_FILE": str(folder / MODELS[name]),
+        "PREDICTIONS_FILE": str(folder / "predictions.csv"),
+    } | parameters
+    notebook = papermill.execute_notebook(
+        ROOT / "notebooks" / f"{name}.ipynb",
+        folder / f"{name}.ipynb",
+        parameters,
+        cwd=folder,
+        progress_bar=False,
+        **kernel,
+    )
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+@pytest.fixture
+def test_file(reviews, tmp_path):
+    path = tmp_path / "test.csv"
+    reviews[:300].rename(columns={"label": "sentiment"}).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_other_parameters(name, rated_file, test_file, tmp_path):
+    before = {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
+    parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(test_file)}
+    printed = run(name, parameters | {"CELL_TYPE": "RNN", "NUM_LAYERS": 3}, tmp_path)
+    assert "2,000 reviews" in printed
+    assert "the loaded model predicts exactly the same: True" in printed
+    assert "300 of 300 rows scored" in printed
+    assert "roc_auc " in printed
+    assert "exactly zero" in printed
+    classifier = load(tmp_path / MODELS[name])[-1]
+    assert (classifier.cell_type, classifier.num_layers) == ("RNN", 3)
+    assert classifier.skip_connections == (name == "2_skip_birnn")
+    predictions = pd.read_csv(tmp_path / "predictions.csv")
+    assert list(predictions.columns) == ["review", "sentiment", "probability", "prediction"]
+    # The models in the checkout are the committed ones still.
+    assert before == {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
+
+
+@pytest.fixture(scope="session")
+def colab(tmp_path_factory):
+    """An environment of its own with what Colab has: torch and the rest, `google.colab`, but no
+    sentiment_helpers. Its Python."""
+    folder = tmp_path_factory.mktemp("colab")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
+    python = folder / "env" / "bin" / "python"
+    query = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = Path(subprocess.check_output([python, "-c", query], text=True).strip())
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if "sentiment_helpers" not in entry.name:
+            (packages / entry.name).symlink_to(entry)
+    (packages / "google" / "colab").mkdir(parents=True)
+    (packages / "google" / "colab" / "__init__.py").touch()
+    kernel = folder / "kernels" / "colab"
+    kernel.mkdir(parents=True)
+    command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    specification = {"argv": command, "display_name": "Colab", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(specification))
+    return folder, packages
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory):
+    """A local git address that holds the project."""
+    folder = tmp_path_factory.mktemp("git") / "project"
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        folder.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "sentiment_helpers", folder / "sentiment_helpers", ignore=ignored)
+    author = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "Project"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return f"git+file://{folder}"
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_colab(name, colab, repository, rated_file, tmp_path, monkeypatch):
+    """In Colab the first cell installs the package, and Colab's own torch and NumPy stay."""
+    folder, packages = colab
+    source = ROOT / "notebooks" / f"{name}.ipynb"
+    before = 'PACKAGE = \\"/content/sentiment\\"'
+    text = source.read_text("utf-8")
+    assert before in text
+    (tmp_path / "notebooks").mkdir()
+    copied = tmp_path / "notebooks" / source.name
+    copied.write_text(text.replace(before, f'PACKAGE = \\"{repository}\\"'), "utf-8")
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    monkeypatch.setenv("JUPYTER_PATH", str(folder))
+    # Builds with the setuptools that is there, so that no network is needed.
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
+    printed = run(
+        name, {"REVIEWS": str(rated_file), "NUM_LAYERS": 2}, tmp_path, kernel_name="colab"
+    )
+    assert "the loaded model predicts exactly the same: True" in printed
+    assert (packages / "sentiment_helpers").is_dir()
+    assert not (packages / "sentiment_helpers").is_symlink()
+    assert (packages / "torch").is_symlink()
+    assert (packages / "numpy").is_symlink()
+    assert os.readlink(packages / "torch") == str(Path(sysconfig.get_path("purelib")) / "torch")

@@ -1,0 +1,72 @@
+"""Every figure draws on the Axes it is given, or on new ones, and shows nothing."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from sentiment_helpers import BiRNN, plots
+
+matplotlib.use("Agg")
+LABELS = np.array([0, 1, 0, 1])
+PROBABILITIES = {1: np.array([0.4, 0.5, 0.6, 0.7]), 6: np.array([0.1, 0.9, 0.2, 0.8])}
+HISTORY = pd.DataFrame(
+    {f"{s}_{m}": [0.5, 0.4, 0.45] for s in ("train", "valid") for m in plots.METRICS},
+    index=[1, 2, 3],
+)
+NORMS = {
+    name: {weight: 1.0 for weight, _ in BiRNN(3, num_layers=3).named_parameters()}
+    for name in ("plain", "skip")
+}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (plots.learning_curve, (HISTORY, "f1")),
+        (plots.roc_curves, (LABELS, PROBABILITIES)),
+        (plots.confusion_matrix, (LABELS, LABELS)),
+        (plots.gradient_norms, (NORMS,)),
+        (plots.draw_network, (5, True)),
+    ],
+)
+def test_given_and_new_axes(function, arguments, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: pytest.fail("show() was called"))
+    ax = plt.figure().add_subplot()
+    assert function(*arguments, ax=ax) is ax
+    assert ax.has_data() or ax.texts
+    assert function(*arguments) is not ax
+
+
+def test_learning_curves_show_both_sides_and_the_kept_epoch():
+    axes = plots.learning_curves(HISTORY)
+    assert [ax.get_ylabel() for ax in axes] == list(plots.METRICS.values())
+    for ax in axes:
+        names = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert names == ["training", "validation", "weights kept"]
+        assert ax.get_xlabel() == "epoch"
+        assert ax.lines[2].get_xdata()[0] == 2
+
+
+def test_roc_curves_name_their_epochs_and_areas():
+    names = [t.get_text() for t in plots.roc_curves(LABELS, PROBABILITIES).get_legend().texts]
+    assert names == ["epoch 1 (AUC = 0.75)", "epoch 6 (AUC = 1.00)", "chance"]
+
+
+def test_gradient_norms_are_drawn_layer_by_layer():
+    ax = plots.gradient_norms(NORMS)
+    assert [line.get_label() for line in ax.lines] == ["plain", "skip"]
+    assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
+
+
+def test_diagram_names_the_layers_that_exist():
+    texts = {t.get_text() for t in plots.draw_network(5, skip_connections=True).texts}
+    assert {"forward layer 1", "backward layer 5 + layer 1"} <= texts
+    assert "forward layer 2" not in texts
