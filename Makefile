@@ -4,6 +4,8 @@ BIN := .venv/bin
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
 # A progress bar's many states become the last one.
 NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True
+# Jupyter refuses to serve root, the only user of many containers, unless told to.
+ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: run test lab notebooks lint
 .DELETE_ON_ERROR:
@@ -30,7 +32,7 @@ test: .venv/ready  ## the whole test suite
 	$(BIN)/python -m pytest --cov=sentiment_helpers --cov-fail-under=95 --durations=5
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)
 
 notebooks: run  ## put the outputs of a run at the default parameters into notebooks/
 	$(NBCONVERT) --to notebook --output-dir notebooks \
