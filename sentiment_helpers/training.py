@@ -3,7 +3,8 @@
 import copy
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 EVAL_BATCH_SIZE = 8192  # rows; large, because evaluation keeps nothing for gradients
+SMALL_NETWORK = 100_000  # weights; the report's networks have at most 50,000
 ROC_EVERY = 5  # epochs between two that keep their validation probabilities, as in the report
 
 
@@ -36,8 +38,8 @@ class EarlyStopping:
     def step(self, epoch: int, loss: float, network: nn.Module) -> bool:
         """Take in an epoch's validation loss; True where training should stop now."""
         if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, epoch
-            self._weights = copy.deepcopy(network.state_dict())
+            weights = copy.deepcopy(network.state_dict())
+            self._weights, self.best_loss, self.best_epoch = weights, loss, epoch
         else:
             self.misses += 1
         return self.misses >= self.patience
@@ -109,11 +111,12 @@ def fit(
         desc=description,
         disable=description is None,
         file=sys.stdout,
+        dynamic_ncols=True,
         bar_format="{desc} |{bar:10}| {n}/{total} epochs {elapsed}{postfix}",
     )
     devices = [train[0].device] if train[0].is_cuda else []
     try:
-        with torch.random.fork_rng(devices), bar:
+        with torch.random.fork_rng(devices), _threads_for(network), bar:
             torch.manual_seed(random_state)
             for epoch in range(1, max_epochs + 1):
                 start = time.perf_counter()
@@ -132,9 +135,9 @@ def fit(
                         f"the loss is not finite in epoch {epoch}: look for NaN in the inputs, "
                         f"or lower lr ({lr})"
                     )
+                last = torch.sigmoid(logits).cpu().numpy()  # of the validation rows
                 history.epochs.append(row)
                 stop = stopping.step(epoch, row["valid_loss"], network)
-                last = torch.sigmoid(logits).cpu().numpy()  # of the validation rows
                 if epoch % ROC_EVERY == 1:
                     history.probabilities[epoch] = last
                 bar.set_postfix_str(_summary(row), refresh=False)
@@ -146,9 +149,7 @@ def fit(
         if not history.epochs:
             raise
         history.stopped = "interrupted"
-        print(
-            f"Interrupted: the weights are those of epoch {stopping.best_epoch}, the best so far."
-        )
+        print(f"Interrupted: epoch {stopping.best_epoch} is the best so far, and is kept.")
     finally:
         stopping.restore(network)
         network.eval()
@@ -173,6 +174,19 @@ def gradient_norms(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[s
     loss = binary_cross_entropy_with_logits(network(inputs), labels)
     gradients = torch.autograd.grad(loss, weights)
     return {name: g.norm().item() for name, g in zip(names, gradients, strict=True)}
+
+
+@contextmanager
+def _threads_for(network: nn.Module) -> Iterator[None]:
+    """One thread while a small network is trained: more gain nothing on its short operations,
+    and where other work keeps the cores busy they wait for one another, a hundred times slower."""
+    threads = torch.get_num_threads()
+    if sum(weight.numel() for weight in network.parameters()) < SMALL_NETWORK:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _train_epoch(network, inputs, labels, optimizer, batch_size, max_norm, order) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 import papermill
 import pytest
 
-from sentiment_helpers import load
+from sentiment_helpers import load, load_glove
 
 ROOT = Path(__file__).parents[1]
 MODELS = {"1_stacked_birnn": "RNN.pt", "2_skip_birnn": "RNNSkip.pt"}
@@ -44,11 +44,24 @@ def test_file(reviews, tmp_path):
     return path
 
 
+@pytest.fixture
+def vectors_file(tmp_path):
+    """5,000 real words with their first 20 values, as a text file in GloVe's format."""
+    glove = load_glove()
+    path = tmp_path / "vectors.txt"
+    with path.open("w", encoding="utf-8") as file:
+        for word, vector in zip(glove.words[:5000], glove.vectors, strict=False):
+            print(word, *vector[:20], file=file)
+    return path
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_other_parameters(name, rated_file, test_file, tmp_path):
+def test_other_parameters(name, rated_file, vectors_file, test_file, tmp_path):
     before = {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
     parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(test_file)}
-    printed = run(name, parameters | {"CELL_TYPE": "RNN", "NUM_LAYERS": 3}, tmp_path)
+    parameters |= {"GLOVE": str(vectors_file), "CELL_TYPE": "RNN", "NUM_LAYERS": 3}
+    printed = run(name, parameters, tmp_path)
+    assert "(5000, 20) float32" in printed
     assert "2,000 reviews" in printed
     assert "the loaded model predicts exactly the same: True" in printed
     assert "300 of 300 rows scored" in printed

@@ -155,6 +155,20 @@ def test_same_seed_same_weights_whatever_ran_before(network, data):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+def test_small_networks_train_on_one_thread(network, data, monkeypatch):
+    used, before = [], torch.get_num_threads()
+
+    def metrics(*_):
+        used.append(torch.get_num_threads())
+        return {}
+
+    training.fit(network, *data, max_epochs=1, metrics=metrics)
+    monkeypatch.setattr(training, "SMALL_NETWORK", 1)
+    training.fit(network, *data, max_epochs=1, metrics=metrics)
+    assert used == [1, 1, before, before]
+    assert torch.get_num_threads() == before
+
+
 def test_gradients_are_clipped(network, data):
     """With a norm of almost nothing Adam's first moments are almost nothing."""
     before = copy.deepcopy(network.state_dict())
