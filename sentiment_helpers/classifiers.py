@@ -5,7 +5,7 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sentiment_helpers.metrics import evaluate
@@ -71,12 +71,17 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
             ValueError: not two classes, a value that is not finite, or a parameter out of range.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
-        if type_of_target(y) != "binary" or len(np.unique(y)) != 2:
-            raise ValueError(f"labels of two classes are needed; found: {np.unique(y)[:5]}")
+        check_classification_targets(y)
         self.classes_ = np.unique(y)
+        if len(self.classes_) != 2:
+            count = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
+            raise ValueError(
+                f"Only binary classification is supported: labels of two classes are needed, "
+                f"{count} found"
+            )
         if validation is None:
             X, X_valid, y, y_valid = train_test_split(
-                X, y, test_size=0.1, stratify=y, random_state=self.random_state
+                X, y, test_size=max(len(y) // 10, 2), stratify=y, random_state=self.random_state
             )
         else:
             X_valid, y_valid = validate_data(self, *validation, dtype=np.float32, reset=False)
@@ -128,7 +133,13 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X) -> np.ndarray:
         """(N,) labels: the positive class where its probability is above one half."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+        positive = self.decision_function(X) > 0
+        return self.classes_[positive.astype(int)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
 
     def get_state(self) -> dict:
         """Parameters, weights and history, as tensors and plain values."""

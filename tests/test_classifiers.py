@@ -9,6 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator
 
 from sentiment_helpers import BiRNNClassifier, MeanEmbedding, load_glove
 
@@ -62,6 +63,13 @@ def test_bit_for_bit_in_one_process_and_in_two(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
     assert torch.equal(first, torch.load(tmp_path / "weights.pt"))
+
+
+def test_scikit_learns_own_checks():
+    """Without an exception; the one skipped is for the array API, which is switched off."""
+    results = check_estimator(BiRNNClassifier(**QUICK | {"max_epochs": 20}), on_skip=None)
+    assert {result["status"] for result in results} <= {"passed", "skipped"}
+    assert sum(result["status"] == "skipped" for result in results) <= 1
 
 
 def test_works_in_pipelines_and_searches(reviews):
