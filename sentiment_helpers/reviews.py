@@ -7,7 +7,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -106,13 +106,12 @@ class ReviewTable:
             found = header.strip()[:200]
             raise ReviewFileError(f"{path} has no column named review; it begins with {found!r}")
         label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
-        where = (path, columns, separator)
         first_fault = None
         # Fields are quoted by the rules, or a quotation mark is a character like any other.
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-            table = cls(*where, quoting, names.index("review"), label, 0)
+            table = cls(path, columns, separator, quoting, names.index("review"), label, 0)
             try:
-                return cls(*where, quoting, table.review, label, sum(1 for _ in table.rows()))
+                return replace(table, num_rows=sum(1 for _ in table.rows()))
             except ReviewFileError as fault:
                 first_fault = first_fault or fault
         raise first_fault

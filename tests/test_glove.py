@@ -34,7 +34,7 @@ def write_zip(path, name="glove.6B.300d.txt"):
         archive.writestr(name, TEXT)
 
 
-def check(glove):
+def assert_is_the_table(glove):
     assert glove.words == ["the", '"', "naïve"]
     assert glove.index["naïve"] == 2
     expected = np.array([[0.1, -2, 0.03], [1, 1, 1], [0, 0.5, 0]], np.float32)
@@ -52,15 +52,15 @@ def test_bundled():
 
 
 def test_text_file_is_parsed_once(source, monkeypatch):
-    check(load_glove(source))
+    assert_is_the_table(load_glove(source))
     monkeypatch.setattr(module, "_parse", None)  # from here on, parsing would fail
-    check(load_glove(source))
+    assert_is_the_table(load_glove(source))
     assert isinstance(load_glove(str(source)).vectors, np.memmap)
 
 
 def test_windows_line_ends_and_no_last_line_end(source):
     source.write_bytes(TEXT.rstrip("\n").replace("\n", "\r\n").encode())
-    check(load_glove(source))
+    assert_is_the_table(load_glove(source))
 
 
 def test_changed_source_is_parsed_again_and_its_old_cache_removed(source):
@@ -83,13 +83,13 @@ def test_damaged_cache_is_never_left(source, monkeypatch):
 def test_folder_that_cannot_be_written(source, tmp_path, monkeypatch):
     monkeypatch.setattr(module.os, "access", lambda *_: False)
     monkeypatch.setattr(module.pooch, "os_cache", lambda _: tmp_path / "cache")
-    check(load_glove(source))
+    assert_is_the_table(load_glove(source))
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_names_are_looked_up_in_data(project):
     write_zip(project / "data" / "glove.6B.zip")
-    check(load_glove("glove.6B.300d"))
+    assert_is_the_table(load_glove("glove.6B.300d"))
     assert not (project / "data" / "glove.6B.50d.txt").exists()
     (project / "data" / "glove.6B.300d.txt").write_text("word 1 2 3\n")
     assert load_glove("glove.6B.300d").words == ["word"]
@@ -102,9 +102,9 @@ def test_missing_vectors_are_downloaded_once(project, misbehaving_server, monkey
     urls = [f"{misbehaving_server.url}/{kind}/glove.6B.zip" for kind in kinds]
     monkeypatch.setattr(module, "URLS", urls)
     monkeypatch.setattr(module, "SHA256", hashlib.sha256(content).hexdigest())
-    check(load_glove("glove.6B.300d"))
+    assert_is_the_table(load_glove("glove.6B.300d"))
     misbehaving_server.content = b"not asked for again"
-    check(load_glove("glove.6B.300d"))
+    assert_is_the_table(load_glove("glove.6B.300d"))
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def run(name, parameters, folder, **kernel):
 
 
 @pytest.fixture
-def test_file(reviews, tmp_path):
+def labelled_file(reviews, tmp_path):
     path = tmp_path / "test.csv"
     reviews[:300].rename(columns={"label": "sentiment"}).to_csv(path, index=False)
     return path
@@ -56,9 +56,9 @@ def vectors_file(tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_other_parameters(name, rated_file, vectors_file, test_file, tmp_path):
+def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_path):
     before = {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
-    parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(test_file)}
+    parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(labelled_file)}
     parameters |= {"GLOVE": str(vectors_file), "CELL_TYPE": "RNN", "NUM_LAYERS": 3}
     printed = run(name, parameters, tmp_path)
     assert "(5000, 20) float32" in printed
