@@ -7,7 +7,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to serve root, the only user of many containers, unless told to.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run test lab notebooks lint
+.PHONY: run test lab notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml

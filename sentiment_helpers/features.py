@@ -41,7 +41,6 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         used = {index[w] for chunk in distinct for w in chunk_words(chunk) if w in index}
         rows = sorted(used.union(range(min(FREQUENT_WORDS, len(index)))))
         vectors = self.glove.vectors[rows].astype(np.float16).astype(np.float32)
-        vectors.flags.writeable = False
         self.glove_ = Glove(self.glove.name, [self.glove.words[row] for row in rows], vectors)
         return self
 

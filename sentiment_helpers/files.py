@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import pooch
+
 
 def project_folder() -> Path:
     """The checkout that this package is imported from; where it is installed apart from one
@@ -30,8 +32,6 @@ def download(urls: list[str], known_hash: str, folder: Path) -> Path:
 
     Raises `OSError` that says what went wrong at each address.
     """
-    import pooch
-
     failures = []
     for url in urls:
         try:

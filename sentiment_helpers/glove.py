@@ -40,6 +40,11 @@ class Glove:
     words: list[str]
     vectors: np.ndarray
 
+    def __post_init__(self):
+        vectors = self.vectors.view()  # the caller's own array stays writeable
+        vectors.flags.writeable = False
+        object.__setattr__(self, "vectors", vectors)
+
     @cached_property
     def index(self) -> dict[str, int]:
         """The row of each word."""

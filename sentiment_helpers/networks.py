@@ -90,7 +90,7 @@ class Stack(nn.Module):
         super().__init__()
         self.skip_connections = skip_connections
         self.layers = nn.ModuleDict()
-        for number in range(1, num_layers + 1, 2 if skip_connections else 1):
+        for number in layer_numbers(num_layers, skip_connections):
             size = input_size if number == 1 else hidden_size
             self.layers[str(number)] = cell(size, hidden_size, batch_first=True)
 
@@ -104,6 +104,11 @@ class Stack(nn.Module):
             elif self.skip_connections:
                 x = x + first
         return x
+
+
+def layer_numbers(num_layers: int, skip_connections: bool) -> range:
+    """The layers of a stack that exist: all, or without the even ones that a skip passes over."""
+    return range(1, num_layers + 1, 2 if skip_connections else 1)
 
 
 def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:

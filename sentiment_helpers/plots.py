@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
+from sentiment_helpers.networks import layer_numbers
+
 # Okabe and Ito's palette: told apart by every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#595959"
 SIDES = {"train": (BLUE, "o", "training"), "valid": (ORANGE, "s", "validation")}
@@ -33,10 +35,7 @@ def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None 
         label="weights kept",
     )
     ax.set(xlabel="epoch", ylabel=METRICS[metric])
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.grid(alpha=0.3)
-    ax.legend()
-    return ax
+    return _over_whole_numbers(ax)
 
 
 def learning_curves(history: pd.DataFrame) -> np.ndarray:
@@ -88,16 +87,13 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
         }
         ax.plot(list(layers), list(layers.values()), color=colour, marker=marker, label=name)
     ax.set(xlabel="layer (1 reads the review)", ylabel="gradient norm of weight_ih", yscale="log")
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.grid(alpha=0.3)
-    ax.legend()
-    return ax
+    return _over_whole_numbers(ax)
 
 
 def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None) -> Axes:
     """The two stacks of a `BiRNN` as boxes and arrows, bottom to top; skips as arcs."""
     ax = _axes(ax, figsize=(7, 1.5 + 0.42 * num_layers))
-    numbers = list(range(1, num_layers + 1, 2 if skip_connections else 1))
+    numbers = layer_numbers(num_layers, skip_connections)
     box = {"boxstyle": "round,pad=0.3", "facecolor": "white"}
     top = len(numbers) + 1
     for x, side, name in ((1, -1, "forward"), (3, 1, "backward")):
@@ -116,6 +112,14 @@ def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None
             bbox=box)  # fmt: skip
     ax.set(xlim=(-0.3, 4.3), ylim=(-0.5, top + 0.5))
     ax.axis("off")
+    return ax
+
+
+def _over_whole_numbers(ax: Axes) -> Axes:
+    """Lines over epochs or layers: ticks at whole numbers, a grid and a legend."""
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    ax.legend()
     return ax
 
 

@@ -56,14 +56,11 @@ def score_csv(
     table = ReviewTable.open(source)
     if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
         raise ReviewFileError(f"{table.path} already has a column named {clash[0]}: rename it")
-    bar = tqdm(total=table.num_rows, unit=" reviews", disable=not verbose)
     if destination is None:
-        with bar:
-            return _score(pipeline, table, None, bar)
+        return _score(pipeline, table, None, verbose)
     if Path(destination).exists() and table.path.samefile(destination):
         raise ReviewFileError(f"{table.path} is the input: give the output another name")
     with (
-        bar,
         written_whole(destination) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
@@ -72,28 +69,29 @@ def score_csv(
             file, delimiter=table.separator, quoting=table.quoting, lineterminator="\n", **quotes
         )
         writer.writerow([*table.columns, *ADDED_COLUMNS])
-        return _score(pipeline, table, writer, bar)
+        return _score(pipeline, table, writer, verbose)
 
 
-def _score(pipeline: Pipeline, table: ReviewTable, writer, bar: tqdm) -> ScoreReport:
+def _score(pipeline: Pipeline, table: ReviewTable, writer, verbose: bool) -> ScoreReport:
     """Score all rows, hand them to `writer` if there is one, and count."""
     scored, labels, probabilities = 0, array("b"), array("d")  # 9 bytes a labelled row
-    for rows in _chunks(table.rows()):
-        reviews = [row[table.review] for row in rows if row[table.review].strip()]
-        positive = iter(pipeline.predict_proba(reviews)[:, 1] if reviews else ())
-        scored += len(reviews)
-        for row in rows:
-            if not row[table.review].strip():
-                added = ["", ""]
-            else:
-                probability = float(next(positive))
-                added = [repr(probability), int(probability > 0.5)]
-                if (label := _label(table, row)) is not None:
-                    labels.append(label)
-                    probabilities.append(probability)
-            if writer is not None:
-                writer.writerow([*row, *added])
-        bar.update(len(rows))
+    with tqdm(total=table.num_rows, unit=" reviews", disable=not verbose) as bar:
+        for rows in _chunks(table.rows()):
+            reviews = [row[table.review] for row in rows if row[table.review].strip()]
+            positive = iter(pipeline.predict_proba(reviews)[:, 1] if reviews else ())
+            scored += len(reviews)
+            for row in rows:
+                if not row[table.review].strip():
+                    added = ["", ""]
+                else:
+                    probability = float(next(positive))
+                    added = [repr(probability), int(probability > 0.5)]
+                    if (label := _label(table, row)) is not None:
+                        labels.append(label)
+                        probabilities.append(probability)
+                if writer is not None:
+                    writer.writerow([*row, *added])
+            bar.update(len(rows))
     scores = evaluate(np.array(labels), np.array(probabilities)) if labels else None
     return ScoreReport(table.num_rows, scored, scores)
 

@@ -124,8 +124,8 @@ def fit(
                 row = {"epoch": epoch, "gradient_norm": norm}
                 for side, (inputs, labels) in (("train", train), ("valid", valid)):
                     logits = predict_logits(network, inputs)
+                    probabilities = torch.sigmoid(logits.double()).cpu().numpy()
                     if metrics is not None:
-                        probabilities = torch.sigmoid(logits.double()).cpu().numpy()
                         figures = metrics(labels.cpu().numpy(), probabilities)
                         row |= {f"{side}_{name}": value for name, value in figures.items()}
                     row[f"{side}_loss"] = binary_cross_entropy_with_logits(logits, labels).item()
@@ -135,7 +135,7 @@ def fit(
                         f"the loss is not finite in epoch {epoch}: look for NaN in the inputs, "
                         f"or lower lr ({lr})"
                     )
-                last = torch.sigmoid(logits).cpu().numpy()  # of the validation rows
+                last = probabilities.astype(np.float32)  # of the validation rows
                 history.epochs.append(row)
                 stop = stopping.step(epoch, row["valid_loss"], network)
                 if epoch % ROC_EVERY == 1:

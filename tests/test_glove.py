@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from sentiment_helpers import GloveFileError, load_glove
+from sentiment_helpers import Glove, GloveFileError, load_glove
 from sentiment_helpers import glove as module
 
 TEXT = 'the 0.1 -2 3e-2\n" 1 1 1\nnaïve 0 0.5 0\n'
@@ -34,13 +34,19 @@ def write_zip(path, name="glove.6B.300d.txt"):
         archive.writestr(name, TEXT)
 
 
-def assert_is_the_table(glove):
-    assert glove.words == ["the", '"', "naïve"]
-    assert glove.index["naïve"] == 2
-    expected = np.array([[0.1, -2, 0.03], [1, 1, 1], [0, 0.5, 0]], np.float32)
-    np.testing.assert_array_equal(glove.vectors, expected)
-    assert glove.vectors.dtype == np.float32
-    assert not glove.vectors.flags.writeable
+def contents(glove):
+    vectors = glove.vectors
+    return (
+        glove.words,
+        glove.index["naïve"],
+        vectors.tolist(),
+        vectors.dtype,
+        vectors.flags.writeable,
+    )
+
+
+VALUES = np.array([[0.1, -2, 0.03], [1, 1, 1], [0, 0.5, 0]], np.float32)
+TABLE = (["the", '"', "naïve"], 2, VALUES.tolist(), np.float32, False)
 
 
 def test_bundled():
@@ -52,15 +58,15 @@ def test_bundled():
 
 
 def test_text_file_is_parsed_once(source, monkeypatch):
-    assert_is_the_table(load_glove(source))
+    assert contents(load_glove(source)) == TABLE
     monkeypatch.setattr(module, "_parse", None)  # from here on, parsing would fail
-    assert_is_the_table(load_glove(source))
+    assert contents(load_glove(source)) == TABLE
     assert isinstance(load_glove(str(source)).vectors, np.memmap)
 
 
 def test_windows_line_ends_and_no_last_line_end(source):
     source.write_bytes(TEXT.rstrip("\n").replace("\n", "\r\n").encode())
-    assert_is_the_table(load_glove(source))
+    assert contents(load_glove(source)) == TABLE
 
 
 def test_changed_source_is_parsed_again_and_its_old_cache_removed(source):
@@ -83,13 +89,13 @@ def test_damaged_cache_is_never_left(source, monkeypatch):
 def test_folder_that_cannot_be_written(source, tmp_path, monkeypatch):
     monkeypatch.setattr(module.os, "access", lambda *_: False)
     monkeypatch.setattr(module.pooch, "os_cache", lambda _: tmp_path / "cache")
-    assert_is_the_table(load_glove(source))
+    assert contents(load_glove(source)) == TABLE
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_names_are_looked_up_in_data(project):
     write_zip(project / "data" / "glove.6B.zip")
-    assert_is_the_table(load_glove("glove.6B.300d"))
+    assert contents(load_glove("glove.6B.300d")) == TABLE
     assert not (project / "data" / "glove.6B.50d.txt").exists()
     (project / "data" / "glove.6B.300d.txt").write_text("word 1 2 3\n")
     assert load_glove("glove.6B.300d").words == ["word"]
@@ -102,9 +108,9 @@ def test_missing_vectors_are_downloaded_once(project, misbehaving_server, monkey
     urls = [f"{misbehaving_server.url}/{kind}/glove.6B.zip" for kind in kinds]
     monkeypatch.setattr(module, "URLS", urls)
     monkeypatch.setattr(module, "SHA256", hashlib.sha256(content).hexdigest())
-    assert_is_the_table(load_glove("glove.6B.300d"))
+    assert contents(load_glove("glove.6B.300d")) == TABLE
     misbehaving_server.content = b"not asked for again"
-    assert_is_the_table(load_glove("glove.6B.300d"))
+    assert contents(load_glove("glove.6B.300d")) == TABLE
 
 
 @pytest.mark.parametrize(
@@ -176,3 +182,11 @@ def test_missing_file(tmp_path):
 
 def test_copies_share_the_table(glove):
     assert copy.deepcopy(glove) is glove
+
+
+def test_tables_are_read_only_and_arrays_of_the_caller_are_not():
+    array = np.ones((1, 2), np.float32)
+    glove = Glove("one", ["word"], array)
+    with pytest.raises(ValueError, match="read-only"):
+        glove.vectors[0] = 0
+    array[0] = 2

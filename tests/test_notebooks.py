@@ -18,16 +18,16 @@ ROOT = Path(__file__).parents[1]
 MODELS = {"1_stacked_birnn": "RNN.pt", "2_skip_birnn": "RNNSkip.pt"}
 
 
-def run(name, parameters, folder, **kernel):
+def run(source, parameters, folder, **kernel):
     """Execute a notebook from a working directory that is not its own; the printed text."""
     parameters = {
         "MAX_EPOCHS": 2,
-        "MODEL_FILE": str(folder / MODELS[name]),
+        "MODEL_FILE": str(folder / MODELS[source.stem]),
         "PREDICTIONS_FILE": str(folder / "predictions.csv"),
     } | parameters
     notebook = papermill.execute_notebook(
-        ROOT / "notebooks" / f"{name}.ipynb",
-        folder / f"{name}.ipynb",
+        source,
+        folder / "executed.ipynb",
         parameters,
         cwd=folder,
         progress_bar=False,
@@ -60,7 +60,7 @@ def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_pat
     before = {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
     parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(labelled_file)}
     parameters |= {"GLOVE": str(vectors_file), "CELL_TYPE": "RNN", "NUM_LAYERS": 3}
-    printed = run(name, parameters, tmp_path)
+    printed = run(ROOT / "notebooks" / f"{name}.ipynb", parameters, tmp_path)
     assert "(5000, 20) float32" in printed
     assert "2,000 reviews" in printed
     assert "the loaded model predicts exactly the same: True" in printed
@@ -76,11 +76,11 @@ def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_pat
     assert before == {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
 
 
-@pytest.fixture(scope="session")
-def colab(tmp_path_factory):
-    """An environment of its own with what Colab has: torch and the rest, `google.colab`, but no
-    sentiment_helpers. Its Python."""
-    folder = tmp_path_factory.mktemp("colab")
+@pytest.fixture
+def colab(tmp_path):
+    """A fresh environment with what Colab has: torch and the rest, `google.colab`, but no
+    sentiment_helpers. The folder with its kernel, and that of its packages."""
+    folder = tmp_path / "colab"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env" / "bin" / "python"
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -117,20 +117,17 @@ def repository(tmp_path_factory):
 def test_colab(name, colab, repository, rated_file, tmp_path, monkeypatch):
     """In Colab the first cell installs the package, and Colab's own torch and NumPy stay."""
     folder, packages = colab
-    source = ROOT / "notebooks" / f"{name}.ipynb"
     before = 'PACKAGE = \\"/content/sentiment\\"'
-    text = source.read_text("utf-8")
+    text = (ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8")
     assert before in text
-    (tmp_path / "notebooks").mkdir()
-    copied = tmp_path / "notebooks" / source.name
-    copied.write_text(text.replace(before, f'PACKAGE = \\"{repository}\\"'), "utf-8")
-    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    source = tmp_path / f"{name}.ipynb"
+    source.write_text(text.replace(before, f'PACKAGE = \\"{repository}\\"'), "utf-8")
     monkeypatch.setenv("JUPYTER_PATH", str(folder))
     # Builds with the setuptools that is there, so that no network is needed.
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
-    printed = run(
-        name, {"REVIEWS": str(rated_file), "NUM_LAYERS": 2}, tmp_path, kernel_name="colab"
-    )
+    assert not (packages / "sentiment_helpers").exists()
+    parameters = {"REVIEWS": str(rated_file), "NUM_LAYERS": 2}
+    printed = run(source, parameters, tmp_path, kernel_name="colab")
     assert "the loaded model predicts exactly the same: True" in printed
     assert (packages / "sentiment_helpers").is_dir()
     assert not (packages / "sentiment_helpers").is_symlink()
