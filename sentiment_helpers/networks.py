@@ -6,6 +6,8 @@ Shapes: B reviews, T words, D embedding size, H hidden size.
 import torch
 from torch import Tensor, nn
 
+from sentiment_helpers.one_step import one_step
+
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -38,13 +40,10 @@ class BiRNN(nn.Module):
         skip_connections: bool = False,
     ):
         super().__init__()
+        self.skip_connections = skip_connections
         if cell_type.lower() not in CELLS:
             raise ValueError(f"cell_type is {cell_type!r}; it must be one of {', '.join(CELLS)}")
-        if min(input_size, num_layers, hidden_size) < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"input_size={input_size}, num_layers={num_layers} and hidden_size={hidden_size} "
-                f"must be at least 1, dropout={dropout} at least 0 and below 1"
-            )
+        _check(dropout, input_size=input_size, num_layers=num_layers, hidden_size=hidden_size)
         self.dropout = nn.Dropout(dropout)
         stack = (CELLS[cell_type.lower()], input_size, hidden_size, num_layers, skip_connections)
         self.forward_stack = Stack(*stack)
@@ -60,6 +59,11 @@ class BiRNN(nn.Module):
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1], device=x.device)
         x = self.dropout(x)  # (B, T, D)
+        if x.shape[1] == 1 and (self.training or not torch.is_grad_enabled()):
+            stacks = (self.forward_stack, self.backward_stack)
+            layers = (list(stack.layers.values()) for stack in stacks)
+            h = one_step(x.squeeze(1), *layers, self.skip_connections)  # (B, 2H)
+            return self.out(h).squeeze(1)
         last = (lengths - 1).view(-1, 1, 1)  # (B, 1, 1)
         states = []
         for stack, read in (
@@ -119,3 +123,34 @@ def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
     back = lengths.unsqueeze(1) - 1 - t  # (B, T), below 0 on padding
     order = torch.where(back >= 0, back, t)  # (B, T)
     return x.gather(1, order.unsqueeze(2).expand_as(x))
+
+
+class FeedForward(nn.Module):
+    """The report's second assignment: a hidden layer of rectified units and a linear one.
+
+    Args:
+        input_size: D.
+        hidden_size: the units of the hidden layer.
+        dropout: probability with which a value of the input is zeroed in training.
+
+    Raises:
+        ValueError: a size below 1 or a dropout outside [0, 1).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int = 16, dropout: float = 0.01):
+        super().__init__()
+        _check(dropout, input_size=input_size, hidden_size=hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.hidden = nn.Linear(input_size, hidden_size)
+        self.out = nn.Linear(hidden_size, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B,) of feature vectors `x` (B, D) float32."""
+        h = torch.relu(self.hidden(self.dropout(x)))  # (B, H)
+        return self.out(h).squeeze(1)  # (B,)
+
+
+def _check(dropout: float, **sizes: int) -> None:
+    if min(sizes.values()) < 1 or not 0 <= dropout < 1:
+        given = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        raise ValueError(f"{given} must be at least 1, dropout={dropout} at least 0 and below 1")

@@ -104,7 +104,7 @@ def fit(
         ValueError: a loss is not finite: inputs hold NaN, or the learning rate is too high.
     """
     history, stopping = History(), EarlyStopping(patience)
-    optimizer = torch.optim.Adam(network.parameters(), lr=lr, fused=True)
+    step = _stepper(network, lr, max_norm)
     order = torch.Generator().manual_seed(random_state)
     bar = tqdm(
         total=max_epochs,
@@ -120,7 +120,7 @@ def fit(
             torch.manual_seed(random_state)
             for epoch in range(1, max_epochs + 1):
                 start = time.perf_counter()
-                norm = _train_epoch(network, *train, optimizer, batch_size, max_norm, order)
+                norm = _train_epoch(network, *train, step, batch_size, order)
                 row = {"epoch": epoch, "gradient_norm": norm}
                 for side, (inputs, labels) in (("train", train), ("valid", valid)):
                     logits = predict_logits(network, inputs)
@@ -189,17 +189,36 @@ def _threads_for(network: nn.Module) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train_epoch(network, inputs, labels, optimizer, batch_size, max_norm, order) -> float:
+def _stepper(network: nn.Module, lr: float, max_norm: float) -> Callable[[Tensor], Tensor]:
+    """A function that takes a batch's loss, moves the weights by a step of Adam, and returns the
+    gradient's norm before clipping.
+
+    From here on the network's weights are parts of one tensor: Adam and clipping take almost as
+    long for each of forty small tensors as for all of them in one.
+    """
+    weights = [w for w in network.parameters() if w.requires_grad]
+    flat = nn.Parameter(nn.utils.parameters_to_vector(weights).detach())
+    nn.utils.vector_to_parameters(flat.data, weights)
+    optimizer = torch.optim.Adam([flat], lr=lr, fused=True)
+
+    def step(loss: Tensor) -> Tensor:
+        gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
+        flat.grad = torch.cat([gradient.flatten() for gradient in gradients])
+        norm = nn.utils.clip_grad_norm_(flat, max_norm)
+        optimizer.step()
+        return norm
+
+    return step
+
+
+def _train_epoch(network, inputs, labels, step, batch_size, order) -> float:
     """One pass over shuffled rows; the mean over batches of the gradient norm before clipping."""
     network.train()
     rows = torch.randperm(len(inputs), generator=order).to(inputs.device)
     norms = []
     for batch in rows.split(batch_size):
-        optimizer.zero_grad()
         loss = binary_cross_entropy_with_logits(network(inputs[batch]), labels[batch])
-        loss.backward()
-        norms.append(nn.utils.clip_grad_norm_(network.parameters(), max_norm))
-        optimizer.step()
+        norms.append(step(loss))
     return torch.stack(norms).mean().item()
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import BiRNN
+from sentiment_helpers import BiRNN, FeedForward
 from sentiment_helpers.networks import Stack, reverse_within
 
 LENGTHS = torch.tensor([5, 1, 3, 4])
@@ -111,3 +111,16 @@ def test_dropout_only_in_training():
 def test_refused(parameters, says):
     with pytest.raises(ValueError, match=says):
         BiRNN(3, **parameters)
+
+
+def test_feed_forward_by_hand():
+    network = FeedForward(2, hidden_size=2, dropout=0.9).eval()
+    with torch.no_grad():
+        network.hidden.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+        network.hidden.bias.zero_()
+        network.out.weight.copy_(torch.tensor([[2.0, 3.0]]))
+        network.out.bias.fill_(0.5)
+    logits = network(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))  # the second unit is off in row 2
+    torch.testing.assert_close(logits, torch.tensor([5.5, 2.5]))
+    with pytest.raises(ValueError, match="hidden_size=0"):
+        FeedForward(2, hidden_size=0)

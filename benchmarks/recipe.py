@@ -1,0 +1,125 @@
+"""The report's way, written fairly: what this package is timed against. Nothing imports it but
+the benchmarks and their tests.
+
+A list of one-layer modules called one after another, `DataLoader` over `TensorDataset`, Adam as
+PyTorch sets it up, scikit-learn's metrics each epoch. Report, 3rd to 5th step.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score, roc_auc_score
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Sampler, TensorDataset
+
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class RecipeBiRNN(nn.Module):
+    """Forward and backward cells in two `ModuleList`s; the backward ones read a flipped copy."""
+
+    def __init__(self, input_size, cell_type, num_layers, hidden_size, dropout, skip_connections):
+        super().__init__()
+        self.numbers = range(1, num_layers + 1, 2 if skip_connections else 1)
+        self.skip_connections = skip_connections
+        sizes = [input_size] + [hidden_size] * (len(self.numbers) - 1)
+        self.forward_cells, self.backward_cells = (
+            nn.ModuleList(CELLS[cell_type](size, hidden_size, batch_first=True) for size in sizes)
+            for _ in range(2)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.out = nn.Linear(2 * hidden_size, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B,) of reviews `x` (B, T, D)."""
+        x = self.dropout(x)
+        outputs = []
+        for cells, h in ((self.forward_cells, x), (self.backward_cells, torch.flip(x, [1]))):
+            for number, cell in zip(self.numbers, cells, strict=True):
+                h, _ = cell(h)  # (B, T, H)
+                if number == 1:
+                    first = h
+                elif self.skip_connections:
+                    h = h + first
+            outputs.append(h[:, -1])
+        return self.out(torch.cat(outputs, dim=1)).squeeze(1)
+
+
+class Shuffled(Sampler):
+    """A new order each epoch, as `shuffle=True` draws it, from the seed that `fit` uses as well."""
+
+    def __init__(self, rows: int, random_state: int):
+        self.rows, self.generator = rows, torch.Generator().manual_seed(random_state)
+
+    def __len__(self):
+        return self.rows
+
+    def __iter__(self):
+        return iter(torch.randperm(self.rows, generator=self.generator).tolist())
+
+
+def train(network, train, valid, *, lr, batch_size, max_epochs, patience, max_norm, random_state):
+    """Train `network` on (inputs, labels) pairs; one dictionary of figures an epoch."""
+    order = Shuffled(len(train[0]), random_state)
+    loaders = {  # a generator of their own leaves the global one to dropout alone
+        "train": DataLoader(
+            TensorDataset(*train), batch_size, sampler=order, generator=torch.Generator()
+        ),
+        "valid": DataLoader(TensorDataset(*valid), batch_size, generator=torch.Generator()),
+    }
+    optimizer = torch.optim.Adam(network.parameters(), lr=lr)
+    criterion = nn.BCEWithLogitsLoss()
+    epochs, best, misses = [], float("inf"), 0
+    torch.manual_seed(random_state)
+    for _ in range(max_epochs):
+        figures = {}
+        for side, loader in loaders.items():
+            network.train(side == "train")
+            total, labels, probabilities = 0.0, [], []
+            for x, y in loader:
+                with torch.set_grad_enabled(side == "train"):
+                    logits = network(x)
+                    loss = criterion(logits, y)
+                if side == "train":
+                    optimizer.zero_grad()
+                    loss.backward()
+                    nn.utils.clip_grad_norm_(network.parameters(), max_norm)
+                    optimizer.step()
+                total += loss.item() * len(y)
+                labels.append(y)
+                probabilities.append(torch.sigmoid(logits).detach())
+            figures[f"{side}_loss"] = total / len(loader.dataset)
+            figures |= scores(side, torch.cat(labels).numpy(), torch.cat(probabilities).numpy())
+        epochs.append(figures)
+        if figures["valid_loss"] < best:
+            best, weights = figures["valid_loss"], copy.deepcopy(network.state_dict())
+        else:
+            misses += 1
+        if misses >= patience:
+            break
+    network.load_state_dict(weights)
+    return epochs
+
+
+def scores(side: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The report's figures, each by its own call to scikit-learn."""
+    predictions = probabilities > 0.5
+    return {
+        f"{side}_accuracy": accuracy_score(labels, predictions),
+        f"{side}_precision": precision_score(labels, predictions, zero_division=0),
+        f"{side}_recall": recall_score(labels, predictions),
+        f"{side}_f1": f1_score(labels, predictions),
+        f"{side}_roc_auc": roc_auc_score(labels, probabilities),
+    }
+
+
+def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
+    """Give `recipe` the weights of this package's `BiRNN`."""
+    for stack, cells in (
+        (network.forward_stack, recipe.forward_cells),
+        (network.backward_stack, recipe.backward_cells),
+    ):
+        for layer, cell in zip(stack.layers.values(), cells, strict=True):
+            cell.load_state_dict(layer.state_dict())
+    recipe.out.load_state_dict(network.out.state_dict())
