@@ -1,13 +1,13 @@
 """Movie reviews read as positive or negative by bidirectional stacked RNNs over GloVe vectors."""
 
-from sentiment_helpers import plots
+from sentiment_helpers import experiments, plots
 from sentiment_helpers.checkpoints import CheckpointError, load, save
-from sentiment_helpers.classifiers import BiRNNClassifier
+from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
 from sentiment_helpers.features import MeanEmbedding, coverage
 from sentiment_helpers.files import project_folder
 from sentiment_helpers.glove import Glove, GloveFileError, load_glove
-from sentiment_helpers.metrics import accuracy_interval, evaluate, mcnemar
-from sentiment_helpers.networks import BiRNN
+from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
+from sentiment_helpers.networks import BiRNN, FeedForward
 from sentiment_helpers.reviews import ReviewFileError, load_reviews, split_reviews
 from sentiment_helpers.scoring import score_csv
 from sentiment_helpers.text import clean
@@ -18,19 +18,24 @@ __all__ = [
     "BiRNNClassifier",
     "CheckpointError",
     "EarlyStopping",
+    "FeedForward",
+    "FeedForwardClassifier",
     "Glove",
     "GloveFileError",
     "MeanEmbedding",
     "ReviewFileError",
-    "accuracy_interval",
     "clean",
     "coverage",
     "evaluate",
+    "experiments",
     "gradient_norms",
+    "holm",
+    "intervals",
     "load",
     "load_glove",
     "load_reviews",
     "mcnemar",
+    "paired_difference",
     "plots",
     "project_folder",
     "save",

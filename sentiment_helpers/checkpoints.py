@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sentiment_helpers.classifiers import BiRNNClassifier
+from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
 from sentiment_helpers.features import MeanEmbedding
 from sentiment_helpers.files import written_whole
 
 FORMAT = "sentiment_helpers pipeline"
 VERSION = 1
-_STEPS = {step.__name__: step for step in (MeanEmbedding, BiRNNClassifier)}
+_STEPS = {step.__name__: step for step in (MeanEmbedding, BiRNNClassifier, FeedForwardClassifier)}
 
 
 class CheckpointError(ValueError):

@@ -1,5 +1,7 @@
 """Scikit-learn estimators that join a network to the trainer. They open no files."""
 
+from typing import Self
+
 import numpy as np
 import pandas as pd
 import torch
@@ -9,59 +11,24 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sentiment_helpers.metrics import evaluate
-from sentiment_helpers.networks import BiRNN
+from sentiment_helpers.networks import BiRNN, FeedForward
 from sentiment_helpers.training import fit, predict_logits
 
 
-class BiRNNClassifier(ClassifierMixin, BaseEstimator):
-    """The report's network and training as a scikit-learn classifier of two classes.
+class _NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """What the classifiers share: the trainer, and the same attributes once fitted.
 
-    Args:
-        cell_type, num_layers, hidden_size, dropout, skip_connections: see `networks.BiRNN`.
-        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`.
-        random_state: seeds weights, order and dropout; the same data and parameters give the
-            same weights, bit for bit, on one machine.
-        device: "auto" is CUDA where there is a GPU, else the CPU; or any name PyTorch knows.
-        verbose: show a progress bar with each epoch's figures.
+    Each has a `title` for progress bars and figures, and a `build_network` that makes an untrained
+    network for `n_features_in_` features.
 
     Attributes:
         classes_: the two labels, sorted; the second one is the positive class.
-        network_: the trained `BiRNN`, with the weights of the best epoch.
+        network_: the trained network, with the weights of the best epoch.
         history_: a table with a row for each epoch; columns as in `training.History.epochs`.
         best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
     """
 
-    def __init__(
-        self,
-        cell_type: str = "gru",
-        num_layers: int = 5,
-        hidden_size: int = 8,
-        dropout: float = 0.05,
-        skip_connections: bool = False,
-        lr: float = 1e-4,
-        batch_size: int = 64,
-        max_epochs: int = 15,
-        patience: int = 2,
-        max_norm: float = 0.75,
-        random_state: int = 1234,
-        device: str = "auto",
-        verbose: bool = False,
-    ):
-        self.cell_type = cell_type
-        self.num_layers = num_layers
-        self.hidden_size = hidden_size
-        self.dropout = dropout
-        self.skip_connections = skip_connections
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.max_norm = max_norm
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-
-    def fit(self, X, y, validation: tuple | None = None) -> "BiRNNClassifier":
+    def fit(self, X, y, validation: tuple | None = None) -> Self:
         """Train on features (N, D) and labels (N,) of two classes.
 
         `validation` is another (features, labels) pair, which decides when to stop and which
@@ -91,8 +58,8 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
             self.network_ = self.build_network().to(device)
         history = fit(
             self.network_,
-            (_sequences(X, device), self._targets(y, device)),
-            (_sequences(X_valid, device), self._targets(y_valid, device)),
+            (self._inputs(X, device), self._targets(y, device)),
+            (self._inputs(X_valid, device), self._targets(y_valid, device)),
             lr=self.lr,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
@@ -100,7 +67,7 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
             max_norm=self.max_norm,
             random_state=self.random_state,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
-            description=self._title() if self.verbose else None,
+            description=self.title if self.verbose else None,
         )
         self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
         self.best_epoch_ = history.best_epoch
@@ -108,23 +75,12 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
         self.valid_probabilities_ = history.probabilities
         return self
 
-    def build_network(self) -> BiRNN:
-        """An untrained network of these parameters for `n_features_in_` features."""
-        return BiRNN(
-            self.n_features_in_,
-            self.cell_type,
-            self.num_layers,
-            self.hidden_size,
-            self.dropout,
-            self.skip_connections,
-        )
-
     def decision_function(self, X) -> np.ndarray:
         """Logits (N,) of the positive class for features (N, D)."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float32, reset=False)
         device = next(self.network_.parameters()).device
-        return predict_logits(self.network_, _sequences(X, device)).cpu().numpy()
+        return predict_logits(self.network_, self._inputs(X, device)).cpu().numpy()
 
     def predict_proba(self, X) -> np.ndarray:
         """(N, 2) float64: the probability of each of `classes_`."""
@@ -157,7 +113,7 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
         }
 
     @classmethod
-    def from_state(cls, state: dict) -> "BiRNNClassifier":
+    def from_state(cls, state: dict) -> Self:
         """A fitted classifier again, on this machine's device."""
         classifier = cls(**state["parameters"])
         classifier.classes_ = np.array(state["classes"])
@@ -176,17 +132,119 @@ class BiRNNClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"validation labels {unknown[:5]} are not among {self.classes_}")
         return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
 
-    def _title(self) -> str:
+    @staticmethod
+    def _inputs(X: np.ndarray, device: torch.device) -> torch.Tensor:
+        """Features (N, D) as the network takes them."""
+        return torch.tensor(X, device=device)
+
+
+class BiRNNClassifier(_NetworkClassifier):
+    """The report's network and training as a scikit-learn classifier of two classes.
+
+    Args:
+        cell_type, num_layers, hidden_size, dropout, skip_connections: see `networks.BiRNN`.
+        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`.
+        random_state: seeds weights, order and dropout; the same data and parameters give the
+            same weights, bit for bit, on one machine.
+        device: "auto" is CUDA where there is a GPU, else the CPU; or any name PyTorch knows.
+        verbose: show a progress bar with each epoch's figures.
+    """
+
+    def __init__(
+        self,
+        cell_type: str = "gru",
+        num_layers: int = 5,
+        hidden_size: int = 8,
+        dropout: float = 0.05,
+        skip_connections: bool = False,
+        lr: float = 1e-4,
+        batch_size: int = 64,
+        max_epochs: int = 15,
+        patience: int = 2,
+        max_norm: float = 0.75,
+        random_state: int = 1234,
+        device: str = "auto",
+        verbose: bool = False,
+    ):
+        self.cell_type = cell_type
+        self.num_layers = num_layers
+        self.hidden_size = hidden_size
+        self.dropout = dropout
+        self.skip_connections = skip_connections
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.max_norm = max_norm
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def build_network(self) -> BiRNN:
+        """An untrained network of these parameters for `n_features_in_` features."""
+        return BiRNN(
+            self.n_features_in_,
+            self.cell_type,
+            self.num_layers,
+            self.hidden_size,
+            self.dropout,
+            self.skip_connections,
+        )
+
+    @property
+    def title(self) -> str:
         skip = " skip" if self.skip_connections else ""
         return f"{self.cell_type.upper()} {self.num_layers}×{self.hidden_size}{skip}"
+
+    @staticmethod
+    def _inputs(X: np.ndarray, device: torch.device) -> torch.Tensor:
+        """Features (N, D) as sequences of length 1, (N, 1, D)."""
+        return torch.tensor(X, device=device).unsqueeze(1)
+
+
+class FeedForwardClassifier(_NetworkClassifier):
+    """The report's second assignment as a scikit-learn classifier of two classes.
+
+    Args:
+        hidden_size, dropout: see `networks.FeedForward`.
+        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`; the report's network
+            was stopped in its 21st epoch, and no clipping is mentioned.
+        random_state, device, verbose: as in `BiRNNClassifier`.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 16,
+        dropout: float = 0.01,
+        lr: float = 1e-4,
+        batch_size: int = 64,
+        max_epochs: int = 21,
+        patience: int = 2,
+        max_norm: float = float("inf"),
+        random_state: int = 1234,
+        device: str = "auto",
+        verbose: bool = False,
+    ):
+        self.hidden_size = hidden_size
+        self.dropout = dropout
+        self.lr = lr
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.max_norm = max_norm
+        self.random_state = random_state
+        self.device = device
+        self.verbose = verbose
+
+    def build_network(self) -> FeedForward:
+        return FeedForward(self.n_features_in_, self.hidden_size, self.dropout)
+
+    @property
+    def title(self) -> str:
+        return f"feed-forward {self.hidden_size}"
 
 
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
-
-
-def _sequences(X: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Features (N, D) as sequences of length 1, (N, 1, D) float32."""
-    return torch.tensor(X, device=device).unsqueeze(1)

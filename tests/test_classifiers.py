@@ -1,4 +1,4 @@
-"""BiRNNClassifier as a scikit-learn citizen."""
+"""The classifiers as scikit-learn citizens."""
 
 import subprocess
 import sys
@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from sentiment_helpers import BiRNNClassifier, MeanEmbedding, load_glove
+from sentiment_helpers import (
+    BiRNNClassifier,
+    FeedForwardClassifier,
+)
 
 QUICK = {"num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16}
 
@@ -65,19 +66,27 @@ def test_bit_for_bit_in_one_process_and_in_two(tmp_path):
     assert torch.equal(first, torch.load(tmp_path / "weights.pt"))
 
 
-def test_scikit_learns_own_checks():
+@pytest.mark.parametrize(
+    "classifier",
+    [
+        BiRNNClassifier(**QUICK | {"max_epochs": 20}),
+        FeedForwardClassifier(lr=0.02, batch_size=16),
+    ],
+    ids=lambda classifier: type(classifier).__name__,
+)
+def test_scikit_learns_own_checks(classifier):
     """Without an exception; the one skipped is for the array API, which is switched off."""
-    results = check_estimator(BiRNNClassifier(**QUICK | {"max_epochs": 20}), on_skip=None)
+    results = check_estimator(classifier, on_skip=None)
     assert {result["status"] for result in results} <= {"passed", "skipped"}
     assert sum(result["status"] == "skipped" for result in results) <= 1
 
 
-def test_works_in_pipelines_and_searches(reviews):
-    texts, labels = reviews["review"][:200], reviews["label"][:200]
-    model = make_pipeline(MeanEmbedding(load_glove()), BiRNNClassifier(**QUICK))
-    assert cross_val_score(model, texts, labels, cv=2).shape == (2,)
-    search = GridSearchCV(model, {"birnnclassifier__cell_type": ["rnn", "gru"]}, cv=2)
-    assert search.fit(texts, labels).predict(texts).shape == (200,)
+def test_feed_forward_learns():
+    X, y = make_data()
+    classifier = FeedForwardClassifier(lr=0.02, batch_size=16)
+    classifier.fit(X[:90], y[:90], validation=(X[90:], y[90:]))
+    assert classifier.score(X, y) > 0.85
+    assert classifier.network_.hidden.weight.shape == (16, 5)
 
 
 def test_recurrent_weights_get_no_gradient_from_one_step():

@@ -1,11 +1,15 @@
-"""Figures against cases worked out by hand."""
+"""Figures against cases worked out by hand, and against statsmodels."""
 
 import math
 
 import numpy as np
 import pytest
+from statsmodels.stats import contingency_tables
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
 
-from sentiment_helpers import accuracy_interval, evaluate, mcnemar
+from sentiment_helpers import evaluate, holm, intervals, mcnemar, metrics, paired_difference
 
 
 def test_evaluate_by_hand():
@@ -27,13 +31,34 @@ def test_one_class_only():
     assert math.isnan(scores.roc_auc)
 
 
-def test_accuracy_interval():
-    """Wilson's interval for 80 of 100, from his formula."""
-    right, n, z = 0.8, 100, 1.959964
-    middle = (right + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(right * (1 - right) / n + z**2 / (4 * n**2))
-    low, high = accuracy_interval(np.ones(100), np.arange(100) < 80)
-    assert (low, high) == (pytest.approx(middle - half), pytest.approx(middle + half))
+def test_bootstrapped_figures_are_scikit_learns():
+    """Of each of several draws, ties included."""
+    labels = np.random.default_rng(0).integers(0, 2, (4, 50))
+    probabilities = np.random.default_rng(1).random((4, 50)).round(1)
+    accuracy, f1, auc = metrics._accuracy_f1_auc(labels, probabilities)
+    for row in range(4):
+        scores = evaluate(labels[row], probabilities[row])
+        assert accuracy[row] == pytest.approx(scores.accuracy)
+        assert f1[row] == pytest.approx(scores.f1)
+        assert auc[row] == pytest.approx(scores.roc_auc)
+
+
+def test_intervals_against_formulas():
+    """Near Wilson's interval of an accuracy, and Hanley and McNeil's standard error of an area."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 1000)
+    probabilities = 1 / (1 + np.exp(-rng.normal(2.0 * labels - 1.0)))
+    scores, found = evaluate(labels, probabilities), intervals(labels, probabilities)
+    wilson = proportion_confint(round(scores.accuracy * 2000), 2000, method="wilson")
+    assert found["accuracy"] == pytest.approx(wilson, abs=0.003)
+    area = scores.roc_auc
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    error = math.sqrt((area * (1 - area) + 999 * (q1 + q2 - 2 * area**2)) / 1000**2)
+    expected = (area - 1.96 * error, area + 1.96 * error)
+    assert found["roc_auc"] == pytest.approx(expected, abs=0.003)
+    assert found["f1"][0] < scores.f1 < found["f1"][1]
+    assert intervals(labels, probabilities) == found
+    assert intervals(labels, probabilities, random_state=1) != found
 
 
 def test_mcnemar_by_hand():
@@ -44,3 +69,36 @@ def test_mcnemar_by_hand():
     assert mcnemar(labels, first, second) == pytest.approx(14 / 64)
     assert mcnemar(labels, second, first) == pytest.approx(14 / 64)
     assert mcnemar(labels, first, first) == 1
+
+
+def test_mcnemar_is_statsmodels():
+    rng = np.random.default_rng(0)
+    labels, first, second = rng.integers(0, 2, (3, 60))
+    counts = [
+        [((first == labels) == a) & ((second == labels) == b) for b in (True, False)]
+        for a in (True, False)
+    ]
+    expected = contingency_tables.mcnemar(np.sum(counts, axis=2), exact=True).pvalue
+    assert mcnemar(labels, first, second) == pytest.approx(expected)
+
+
+def test_holm():
+    """By hand: 0.01 × 3; then 0.02 × 2; then 0.03 × 1, but not below the one before."""
+    assert holm([0.03, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.9, 0.8]) == pytest.approx([1, 1])
+    p_values = np.random.default_rng(0).random(45) ** 4
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+def test_paired_difference():
+    """Differences 1, 2, 3: mean 2, standard error 1/√3, t of 0.975 with 2 degrees 4.3027."""
+    found = paired_difference([2, 4, 6], [1, 2, 3])
+    assert found == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
+    assert not found.supported
+    first, second = np.random.default_rng(0).random((2, 5))
+    expected = DescrStatsW(first - second).tconfint_mean()
+    assert paired_difference(first, second)[1:] == pytest.approx(expected)
+    assert paired_difference([5, 6], [1, 2]) == (4, 4, 4)
+    assert paired_difference([5, 6], [1, 2]).supported
+    with pytest.raises(ValueError, match="two or more pairs"):
+        paired_difference([1], [2])

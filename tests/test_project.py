@@ -13,8 +13,9 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
 # A file imports from files above it in this list, never from one below.
 ROOMS = [
-    "files", "text", "reviews", "glove", "features", "networks", "training", "metrics",
-    "classifiers", "checkpoints", "scoring", "plots", "__init__", "__main__",
+    "files", "text", "reviews", "glove", "features", "one_step", "networks", "training",
+    "metrics", "classifiers", "checkpoints", "scoring", "experiments", "plots",
+    "__init__", "__main__",
 ]  # fmt: skip
 
 
