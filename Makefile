@@ -7,7 +7,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to serve root, the only user of many containers, unless told to.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run test lab notebooks
+.PHONY: run test lab bench notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml
@@ -33,6 +33,9 @@ test: .venv/ready  ## the whole test suite
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)
+
+bench: .venv/ready  ## speed against the report's recipe, into benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
 
 notebooks: run  ## put the outputs of a run at the default parameters into notebooks/
 	$(NBCONVERT) --to notebook --output-dir notebooks \

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from sentiment_helpers import Glove, load_reviews
+from sentiment_helpers.experiments import FIGURES, Result
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,23 @@ def rated_file(reviews, tmp_path_factory):
     table = pd.DataFrame({"url": "u", "rating": reviews["label"] * 6.0 + 2})
     table.assign(review=reviews["review"]).to_csv(path, sep="\t", index=False)
     return path
+
+
+@pytest.fixture
+def made_up():
+    """Makes a result of which only what a test needs is filled in."""
+
+    def make(experiment, predictions, seed=1234, roc_auc=(0.6, 0.7)) -> Result:
+        labels = np.arange(len(predictions)) % 2
+        accuracy = float(np.mean(np.array(list(predictions), int) == labels))
+        figures = dict.fromkeys(FIGURES, 0.5) | {"accuracy": accuracy}
+        near = {"accuracy": (accuracy - 0.1, accuracy + 0.1), "f1": (0.4, 0.6)}
+        return Result(
+            experiment, experiment.upper(), seed, 15, 15, "max_epochs", 1.0, figures, figures,
+            near | {"roc_auc": roc_auc}, [], predictions, [],
+        )  # fmt: skip
+
+    return make
 
 
 class Handler(BaseHTTPRequestHandler):

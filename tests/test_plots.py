@@ -35,6 +35,7 @@ def closed():
         (plots.confusion_matrix, (LABELS, LABELS)),
         (plots.gradient_norms, (NORMS,)),
         (plots.draw_network, (5, True)),
+        (plots.calibration, (LABELS, {"a": PROBABILITIES[1], "b": PROBABILITIES[6]})),
     ],
 )
 def test_given_and_new_axes(function, arguments, monkeypatch):
@@ -70,3 +71,13 @@ def test_diagram_names_the_layers_that_exist():
     texts = {t.get_text() for t in plots.draw_network(5, skip_connections=True).texts}
     assert {"forward layer 1", "backward layer 5 + layer 1"} <= texts
     assert "forward layer 2" not in texts
+
+
+def test_comparison_is_sorted_and_shows_the_report(made_up):
+    results = [made_up("gru-5", "0111"), made_up("lstm-5", "0101"), made_up("gru-8", "1010")]
+    ax = plots.comparison(results)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["GRU-8", "GRU-5", "LSTM-5"]
+    marks = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    assert marks["here"].lines[0].get_xdata().tolist() == [0.0, 0.75, 1.0]
+    assert marks["report"].get_xdata().tolist() == [0.82677, 0.82744, 0.82783]
+    assert marks["report"].get_fillstyle() == "none"
