@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from sentiment_helpers.classifiers import BiRNNClassifier
 from sentiment_helpers.files import written_whole
-from sentiment_helpers.metrics import holm, intervals, mcnemar, paired_difference
+from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
 
 REPORT_REVIEWS = 45_008
 REPORT = pd.read_csv(Path(__file__).with_name("report_results.csv"), index_col="experiment")
@@ -217,6 +217,31 @@ def mcnemar_table(predictions: dict[str, np.ndarray], labels: np.ndarray) -> pd.
     ]
     found = pd.DataFrame(rows, columns=["first", "second", "difference", "p"])
     return found.assign(**{"p (Holm)": holm(found["p"])})
+
+
+def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
+    """Figures of several models, by name, on the same rows, with 95 % intervals."""
+    lines = {}
+    for name, values in probabilities.items():
+        bounds = {
+            f"{f} 95 %": f"{a:.4f}–{b:.4f}" for f, (a, b) in intervals(labels, values).items()
+        }
+        lines[name] = evaluate(labels, values)._asdict() | bounds
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def verdicts(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
+    """For every two models, by name, whether one is more accurate on these rows, in words."""
+    pairs = mcnemar_table({name: p > 0.5 for name, p in probabilities.items()}, labels)
+    said = []
+    for first, second, difference, _, p in pairs.itertuples(index=False):
+        better, worse = (first, second) if difference > 0 else (second, first)
+        verdict = "is more accurate than" if p < 0.05 else "cannot be told from"
+        said.append(
+            f"{better} {verdict} {worse}: {abs(difference):.4f} apart, p = {p:.2g} "
+            "(McNemar's exact test, Holm's correction)."
+        )
+    return said
 
 
 def tfidf_logistic_regression() -> Pipeline:
