@@ -169,23 +169,24 @@ def described(reviews: str, glove: str, train: tuple, valid: tuple) -> dict:
     return {"reviews": reviews, "glove": glove, "train_rows": len(train[1]), "labels": labels}
 
 
-def table(results: list[Result], here: str) -> pd.DataFrame:
-    """Two lines for each row: the report's figures, and those measured `here`."""
-    lines = {}
+def table(results: list[Result]) -> pd.DataFrame:
+    """Two columns for each row of the report: its figures, and those measured here."""
+    columns = {}
     for result in results:
         report = REPORT.loc[result.experiment]
-        lines[result.title, f"report: glove.6B.300d, {REPORT_REVIEWS:,} reviews"] = {
+        columns[result.title, "report"] = {
             **{(s, f): report.get(f"{s}_{f}") for s in ("train", "valid") for f in FIGURES},
             ("training", "epochs"): report["epochs"],
             ("training", "seconds"): report["seconds"],
         }
-        lines[result.title, f"here: {here}"] = {
+        columns[result.title, "here"] = {
             **{(s, f): getattr(result, s)[f] for s in ("train", "valid") for f in FIGURES},
             ("training", "epochs"): result.epochs,
             ("training", "best epoch"): result.best_epoch,
             ("training", "seconds"): round(result.seconds, 1),
         }
-    return pd.DataFrame.from_dict(lines, orient="index")
+    figures = list(columns[results[0].title, "here"])
+    return pd.DataFrame.from_dict(columns, orient="index")[figures].T
 
 
 def first_runs(results: list[Result]) -> list[Result]:
@@ -220,14 +221,14 @@ def mcnemar_table(predictions: dict[str, np.ndarray], labels: np.ndarray) -> pd.
 
 
 def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
-    """Figures of several models, by name, on the same rows, with 95 % intervals."""
-    lines = {}
+    """Figures of several models, by name, on the same rows, with 95 % intervals; a column each."""
+    columns = {}
     for name, values in probabilities.items():
         bounds = {
             f"{f} 95 %": f"{a:.4f}–{b:.4f}" for f, (a, b) in intervals(labels, values).items()
         }
-        lines[name] = evaluate(labels, values)._asdict() | bounds
-    return pd.DataFrame.from_dict(lines, orient="index")
+        columns[name] = evaluate(labels, values)._asdict() | bounds
+    return pd.DataFrame(columns)
 
 
 def verdicts(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
@@ -289,8 +290,9 @@ def _of_seeds(results: list[Result]) -> Iterator[str]:
         else:
             verdict = "is supported" if found.mean > 0 else "is contradicted"
         yield (
-            f"{titles[first]} less {titles[second]}, {len(both)} seeds: {found.mean:+.4f} in "
-            f"validation accuracy, 95 % interval {found.low:+.4f} to {found.high:+.4f}. "
+            f"{titles[first]} less {titles[second]}, {len(both)} seeds on the same rows: "
+            f"{found.mean:+.4f} in validation accuracy, 95 % interval {found.low:+.4f} to "
+            f"{found.high:+.4f}. "
             f"That {titles[first]} is better {verdict} here."
         )
 

@@ -69,16 +69,29 @@ def test_results_are_written_and_read(sets, results, tmp_path, caplog):
     assert "measured on other data" in caplog.text
 
 
-def test_the_table_has_the_reports_line_above_ours(results):
-    table = experiments.table(experiments.first_runs(results), "tiny")
-    assert [place for _, place in table.index] == [
-        "report: glove.6B.300d, 45,008 reviews",
-        "here: tiny",
-    ] * 2
-    assert table.iloc[0][("valid", "accuracy")] == 0.82744
-    assert table.iloc[1][("valid", "accuracy")] == results[0].valid["accuracy"]
-    assert table.iloc[1][("training", "epochs")] == 2
-    assert np.isnan(table.iloc[0][("valid", "roc_auc")])  # the report gives none
+def test_the_table_has_the_reports_figures_beside_ours(results):
+    table = experiments.table(experiments.first_runs(results))
+    titles = [result.title for result in experiments.first_runs(results)]
+    assert list(table) == [(title, place) for title in titles for place in ("report", "here")]
+    report, here = table[titles[0]]["report"], table[titles[0]]["here"]
+    assert report["valid", "accuracy"] == 0.82744
+    assert here["valid", "accuracy"] == results[0].valid["accuracy"]
+    assert (report["training", "epochs"], here["training", "epochs"]) == (15, 2)
+    assert np.isnan(report["valid", "roc_auc"])  # the report gives none
+
+
+def test_scores_and_verdicts():
+    """40 rows of 60 that only the first model reads right: p = 2 / 2⁴⁰."""
+    labels = np.arange(60) % 2
+    right = np.where(labels == 1, 0.9, 0.1)
+    models = {"a": np.where(np.arange(60) < 40, 1 - right, right), "b": right, "c": right}
+    table = experiments.scores_table(models, labels)
+    assert table["a"]["accuracy"] == pytest.approx(1 / 3)
+    assert table["b"]["accuracy 95 %"] == "1.0000–1.0000"
+    said = experiments.verdicts(models, labels)
+    assert said[0].startswith("b is more accurate than a: 0.6667 apart, p = 5.5e-12 ")
+    assert said[1].startswith("c is more accurate than a")
+    assert said[2].startswith("c cannot be told from b: 0.0000 apart, p = 1 ")
 
 
 def test_seeds_table(made_up):

@@ -12,9 +12,10 @@ import pandas as pd
 import papermill
 import pytest
 
-from sentiment_helpers import load, load_glove
+from sentiment_helpers import experiments, load, load_glove
 
 ROOT = Path(__file__).parents[1]
+RESULTS = {"1_stacked_birnn": "plain.json", "2_skip_birnn": "skip.json"}
 MODELS = {"1_stacked_birnn": "RNN.pt", "2_skip_birnn": "RNNSkip.pt"}
 
 
@@ -22,6 +23,8 @@ def run(source, parameters, folder, **kernel):
     """Execute a notebook from a working directory that is not its own; the printed text."""
     parameters = {
         "MAX_EPOCHS": 2,
+        "SEEDS": [1, 2],
+        "RESULTS_FILE": str(folder / RESULTS[source.stem]),
         "MODEL_FILE": str(folder / MODELS[source.stem]),
         "PREDICTIONS_FILE": str(folder / "predictions.csv"),
     } | parameters
@@ -57,7 +60,7 @@ def vectors_file(tmp_path):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_path):
-    before = {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
+    before = {path: path.read_bytes() for path in (ROOT / "models").iterdir()}
     parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(labelled_file)}
     parameters |= {"GLOVE": str(vectors_file), "CELL_TYPE": "RNN", "NUM_LAYERS": 3}
     printed = run(ROOT / "notebooks" / f"{name}.ipynb", parameters, tmp_path)
@@ -72,8 +75,25 @@ def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_pat
     assert classifier.skip_connections == (name == "2_skip_birnn")
     predictions = pd.read_csv(tmp_path / "predictions.csv")
     assert list(predictions.columns) == ["review", "sentiment", "probability", "prediction"]
+    results = json.loads((tmp_path / RESULTS[name]).read_text("utf-8"))["results"]
+    rows = {"1_stacked_birnn": experiments.PLAIN, "2_skip_birnn": experiments.SKIP}[name]
+    assert list(dict.fromkeys(result["experiment"] for result in results)) == rows
+    assert [result["random_state"] for result in results].count(2) in (2, 4)  # of the pairs
+    assert "seeds on the same rows" in printed
     # The models in the checkout are the committed ones still.
-    assert before == {path: path.read_bytes() for path in (ROOT / "models").glob("*.pt")}
+    assert before == {path: path.read_bytes() for path in (ROOT / "models").iterdir()}
+
+
+def test_the_second_notebook_draws_the_rows_of_the_first(rated_file, tmp_path):
+    """Or says in one sentence that it has not been run."""
+    parameters = {"REVIEWS": str(rated_file), "NUM_LAYERS": 3, "MAX_EPOCHS": 1}
+    first, second = (ROOT / "notebooks" / f"{name}.ipynb" for name in MODELS)
+    parameters["PLAIN_RESULTS_FILE"] = str(tmp_path / "plain.json")
+    printed = run(second, parameters, tmp_path)
+    assert "plain.json is not there: the notebook that writes it has not been run" in printed
+    assert "Of 6 pairs of networks" in printed
+    run(first, parameters, tmp_path)
+    assert "Of 45 pairs of networks" in run(second, parameters, tmp_path)
 
 
 @pytest.fixture
