@@ -1,6 +1,9 @@
 # Each target sets up .venv by itself; a second run starts at once.
 PYTHON ?= python3
 BIN := .venv/bin
+# Threads that wait for one another sleep meanwhile: where other work keeps the cores busy, spinning
+# makes a training many times slower.
+export OMP_WAIT_POLICY := PASSIVE
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
 # A progress bar's many states become the last one.
 NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True

@@ -3,14 +3,14 @@
 from sentiment_helpers import experiments, plots
 from sentiment_helpers.checkpoints import CheckpointError, load, save
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
-from sentiment_helpers.features import MeanEmbedding, coverage
+from sentiment_helpers.features import MeanEmbedding, TokenIds, coverage
 from sentiment_helpers.files import project_folder
 from sentiment_helpers.glove import Glove, GloveFileError, load_glove
 from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
-from sentiment_helpers.networks import BiRNN, FeedForward
+from sentiment_helpers.networks import BiRNN, FeedForward, WordBiRNN
 from sentiment_helpers.reviews import ReviewFileError, load_reviews, split_reviews
 from sentiment_helpers.scoring import score_csv
-from sentiment_helpers.text import clean
+from sentiment_helpers.text import clean, tokens
 from sentiment_helpers.training import EarlyStopping, gradient_norms
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
     "GloveFileError",
     "MeanEmbedding",
     "ReviewFileError",
+    "TokenIds",
+    "WordBiRNN",
     "clean",
     "coverage",
     "evaluate",
@@ -41,4 +43,5 @@ __all__ = [
     "save",
     "score_csv",
     "split_reviews",
+    "tokens",
 ]

@@ -7,12 +7,15 @@ import torch
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
-from sentiment_helpers.features import MeanEmbedding
+from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.files import written_whole
 
 FORMAT = "sentiment_helpers pipeline"
 VERSION = 1
-_STEPS = {step.__name__: step for step in (MeanEmbedding, BiRNNClassifier, FeedForwardClassifier)}
+_STEPS = {
+    step.__name__: step
+    for step in (MeanEmbedding, TokenIds, BiRNNClassifier, FeedForwardClassifier)
+}
 
 
 class CheckpointError(ValueError):

@@ -9,10 +9,16 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
+from sentiment_helpers.features import PADDING, UNKNOWN, domain_vectors
+from sentiment_helpers.glove import Glove
 from sentiment_helpers.metrics import evaluate
-from sentiment_helpers.networks import BiRNN, FeedForward
+from sentiment_helpers.networks import BiRNN, FeedForward, WordBiRNN
 from sentiment_helpers.training import fit, predict_logits
+
+MIN_COUNT = 2
+"""How often a word must occur in the training reviews to have a vector of its own."""
 
 
 class _NetworkClassifier(ClassifierMixin, BaseEstimator):
@@ -37,7 +43,7 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             ValueError: not two classes, a value that is not finite, or a parameter out of range.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32)
+        X, y = validate_data(self, X, y, dtype=self._dtype(X))
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) != 2:
@@ -51,15 +57,21 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
                 X, y, test_size=max(len(y) // 10, 2), stratify=y, random_state=self.random_state
             )
         else:
-            X_valid, y_valid = validate_data(self, *validation, dtype=np.float32, reset=False)
+            X_valid, y_valid = validation
+            X_valid, y_valid = validate_data(
+                self, X_valid, y_valid, dtype=self._dtype(X_valid), reset=False
+            )
         device = _device(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
-            self.network_ = self.build_network().to(device)
+            self.network_ = self._start(X).to(device)
+        train, valid = self._inputs(X, device), self._inputs(X_valid, device)
+        lengths = (_lengths(train), _lengths(valid)) if self._of_ids else None
         history = fit(
             self.network_,
-            (self._inputs(X, device), self._targets(y, device)),
-            (self._inputs(X_valid, device), self._targets(y_valid, device)),
+            (train, self._targets(y, device)),
+            (valid, self._targets(y_valid, device)),
+            lengths=lengths,
             lr=self.lr,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
@@ -68,7 +80,9 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
             random_state=self.random_state,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
             description=self.title if self.verbose else None,
+            **self._training(),
         )
+        self._finish()
         self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
         self.best_epoch_ = history.best_epoch
         self.stopped_ = history.stopped
@@ -78,9 +92,10 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
     def decision_function(self, X) -> np.ndarray:
         """Logits (N,) of the positive class for features (N, D)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
-        device = next(self.network_.parameters()).device
-        return predict_logits(self.network_, self._inputs(X, device)).cpu().numpy()
+        X = validate_data(self, X, dtype=self._dtype(X), reset=False)
+        inputs = self._inputs(X, next(self.network_.parameters()).device)
+        lengths = _lengths(inputs) if self._of_ids else None
+        return predict_logits(self.network_, inputs, lengths).cpu().numpy()
 
     def predict_proba(self, X) -> np.ndarray:
         """(N, 2) float64: the probability of each of `classes_`."""
@@ -115,9 +130,7 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
     @classmethod
     def from_state(cls, state: dict) -> Self:
         """A fitted classifier again, on this machine's device."""
-        classifier = cls(**state["parameters"])
-        classifier.classes_ = np.array(state["classes"])
-        classifier.n_features_in_ = state["n_features_in"]
+        classifier = cls._unfitted(state)
         classifier.network_ = classifier.build_network()
         classifier.network_.load_state_dict(state["weights"])
         classifier.network_.to(_device(classifier.device)).eval()
@@ -126,20 +139,50 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
         classifier.stopped_ = state["stopped"]
         return classifier
 
+    @classmethod
+    def _unfitted(cls, state: dict) -> Self:
+        """With all that `build_network` asks for."""
+        classifier = cls(**state["parameters"])
+        classifier.classes_ = np.array(state["classes"])
+        classifier.n_features_in_ = state["n_features_in"]
+        return classifier
+
     def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(f"validation labels {unknown[:5]} are not among {self.classes_}")
         return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
 
-    @staticmethod
-    def _inputs(X: np.ndarray, device: torch.device) -> torch.Tensor:
+    # What a classifier that reads ids does otherwise.
+
+    _of_ids = False
+
+    def _dtype(self, X) -> type:
+        return np.float32
+
+    def _start(self, X: np.ndarray) -> nn.Module:
+        """The untrained network for training features `X`."""
+        return self.build_network()
+
+    def _training(self) -> dict:
+        """Further arguments of `training.fit`."""
+        return {}
+
+    def _finish(self) -> None:
+        """What is done with the trained network."""
+
+    def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
         """Features (N, D) as the network takes them."""
         return torch.tensor(X, device=device)
 
 
 class BiRNNClassifier(_NetworkClassifier):
     """The report's network and training as a scikit-learn classifier of two classes.
+
+    It takes features (N, D), each row a sequence of length 1, as the report does. With
+    `embeddings`, it takes ids (N, T) from `TokenIds` and reads each review word by word: `fit`
+    keeps the vectors of the words that occur at least `MIN_COUNT` times in its training rows; all
+    others are one unknown word.
 
     Args:
         cell_type, num_layers, hidden_size, dropout, skip_connections: see `networks.BiRNN`.
@@ -148,6 +191,16 @@ class BiRNNClassifier(_NetworkClassifier):
             same weights, bit for bit, on one machine.
         device: "auto" is CUDA where there is a GPU, else the CPU; or any name PyTorch knows.
         verbose: show a progress bar with each epoch's figures.
+        embeddings: the `Glove` whose ids `TokenIds` gave.
+        domain_size: values that each word's vector has beside those of `embeddings`, made by `fit`
+            from its training reviews without their labels, see `features.domain_vectors`.
+        embedding_lr: the learning rate of the vectors; 0 leaves them as they are.
+        pooling, layer_dropout, output_dropout: see `networks.BiRNN`.
+        word_dropout: see `networks.WordBiRNN`.
+        schedule: see `training.fit`.
+
+    Attributes:
+        ids_: (V,) int32, with `embeddings`: the ids of the words that are kept, sorted.
     """
 
     def __init__(
@@ -165,6 +218,14 @@ class BiRNNClassifier(_NetworkClassifier):
         random_state: int = 1234,
         device: str = "auto",
         verbose: bool = False,
+        embeddings: Glove | None = None,
+        domain_size: int = 0,
+        embedding_lr: float = 1e-3,
+        pooling: str = "last",
+        layer_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        schedule: str = "constant",
     ):
         self.cell_type = cell_type
         self.num_layers = num_layers
@@ -179,27 +240,105 @@ class BiRNNClassifier(_NetworkClassifier):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+        self.embeddings = embeddings
+        self.domain_size = domain_size
+        self.embedding_lr = embedding_lr
+        self.pooling = pooling
+        self.layer_dropout = layer_dropout
+        self.output_dropout = output_dropout
+        self.word_dropout = word_dropout
+        self.schedule = schedule
 
-    def build_network(self) -> BiRNN:
-        """An untrained network of these parameters for `n_features_in_` features."""
-        return BiRNN(
-            self.n_features_in_,
-            self.cell_type,
-            self.num_layers,
-            self.hidden_size,
-            self.dropout,
-            self.skip_connections,
-        )
+    def build_network(self) -> BiRNN | WordBiRNN:
+        """An untrained network of these parameters: for `n_features_in_` features, or for the
+        words in `ids_`, with no vectors yet."""
+        names = (
+            "cell_type", "num_layers", "hidden_size", "dropout", "skip_connections", "pooling",
+            "layer_dropout", "output_dropout",
+        )  # fmt: skip
+        parameters = {name: getattr(self, name) for name in names}
+        if not self._of_ids:
+            return BiRNN(self.n_features_in_, **parameters)
+        return WordBiRNN(len(self.ids_) + 2, self._vector_size, self.word_dropout, **parameters)
 
     @property
     def title(self) -> str:
         skip = " skip" if self.skip_connections else ""
-        return f"{self.cell_type.upper()} {self.num_layers}×{self.hidden_size}{skip}"
+        read = ", words in order" if self._of_ids else ""
+        return f"{self.cell_type.upper()} {self.num_layers}×{self.hidden_size}{skip}{read}"
 
-    @staticmethod
-    def _inputs(X: np.ndarray, device: torch.device) -> torch.Tensor:
-        """Features (N, D) as sequences of length 1, (N, 1, D)."""
+    @property
+    def _of_ids(self) -> bool:
+        return self.embeddings is not None or hasattr(self, "ids_")
+
+    def _dtype(self, X) -> type:
+        if not self._of_ids:
+            return np.float32
+        if not np.issubdtype(np.asarray(X).dtype, np.integer):
+            raise ValueError("with embeddings, ids from TokenIds are expected, not features")
+        return np.int32
+
+    def _start(self, X: np.ndarray) -> nn.Module:
+        if self.embeddings is None:
+            vars(self).pop("ids_", None)  # of an earlier `fit` with embeddings
+            return self.build_network()
+        ids, counts = np.unique(X, return_counts=True)
+        self.ids_ = ids[(ids > UNKNOWN) & (counts >= MIN_COUNT)]
+        self._vector_size = self.embeddings.vectors.shape[1] + self.domain_size
+        known = self.embeddings.vectors[self.ids_ - 2]  # (V, D)
+        vectors = np.zeros((len(self.ids_) + 2, self._vector_size), np.float32)
+        vectors[2:, : known.shape[1]] = known
+        if self.domain_size:
+            read = self._positions(X)
+            domain = domain_vectors(read, len(vectors), self.domain_size, self.random_state)
+            vectors[:, known.shape[1] :] = domain * known.std()  # as far apart as GloVe's
+        network = self.build_network()
+        with torch.no_grad():
+            network.embedding.weight.copy_(torch.from_numpy(vectors))
+        network.embedding.weight.requires_grad_(self.embedding_lr > 0)
+        return network
+
+    def _training(self) -> dict:
+        rates = {"embedding": self.embedding_lr} if self._of_ids else None
+        return {"other_lr": rates, "schedule": self.schedule}
+
+    def _finish(self) -> None:
+        """Vectors become what a file keeps of them, so that a loaded model predicts the same."""
+        if self._of_ids:
+            weight = self.network_.embedding.weight.data
+            weight.copy_(weight.half())
+
+    def _positions(self, X: np.ndarray) -> np.ndarray:
+        """Ids as rows of the network's vectors: known words from 2 on, in the order of `ids_`. A
+        review without any word has an unknown one."""
+        rows = np.full(max(X.max(initial=0), self.ids_.max(initial=0)) + 1, UNKNOWN, np.int32)
+        rows[PADDING] = PADDING
+        rows[self.ids_] = np.arange(len(self.ids_)) + 2
+        positions = rows[X]
+        positions[:, 0] = np.maximum(positions[:, 0], UNKNOWN)
+        return positions
+
+    def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
+        """Features (N, D) as sequences of length 1, (N, 1, D); or ids as the network's, (N, T)."""
+        if self._of_ids:
+            return torch.from_numpy(self._positions(X)).to(device)
         return torch.tensor(X, device=device).unsqueeze(1)
+
+    def get_state(self) -> dict:
+        state = super().get_state()
+        del state["parameters"]["embeddings"]
+        if self._of_ids:
+            state["ids"] = torch.from_numpy(self.ids_)
+            state["weights"]["embedding.weight"] = state["weights"]["embedding.weight"].half()
+        return state
+
+    @classmethod
+    def _unfitted(cls, state: dict) -> Self:
+        classifier = super()._unfitted(state)
+        if "ids" in state:
+            classifier.ids_ = state["ids"].numpy()
+            classifier._vector_size = state["weights"]["embedding.weight"].shape[1]
+        return classifier
 
 
 class FeedForwardClassifier(_NetworkClassifier):
@@ -242,6 +381,11 @@ class FeedForwardClassifier(_NetworkClassifier):
     @property
     def title(self) -> str:
         return f"feed-forward {self.hidden_size}"
+
+
+def _lengths(ids: torch.Tensor) -> torch.Tensor:
+    """How many words each row of `ids` (N, T) has: (N,) int64 on the CPU."""
+    return (ids > 0).sum(dim=1).cpu()
 
 
 def _device(name: str) -> torch.device:

@@ -5,16 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.glove import Glove
-from sentiment_helpers.text import chunk_words, chunks
+from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 
 FREQUENT_WORDS = 50_000
 """How many of GloVe's most frequent words a fitted `MeanEmbedding` knows beside those of its
 training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
+WINDOW = 5
+"""How far apart two words may stand for `domain_vectors` to count them as company."""
 
 
 class MeanEmbedding(TransformerMixin, BaseEstimator):
@@ -71,6 +74,119 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         embedding = cls(Glove(state["name"], state["words"].split("\n"), vectors))
         embedding.glove_ = embedding.glove
         return embedding
+
+
+PADDING, UNKNOWN = 0, 1
+"""The two ids that are no words; a word's id is its row in GloVe's table plus 2."""
+
+
+class TokenIds(TransformerMixin, BaseEstimator):
+    """A review as the ids of its words in order: every word, and each "!" and "?".
+
+    A word's id is its row in `glove` plus 2, so that it means the same in every fold and every
+    process; 0 is padding, 1 an unknown word. A hyphenated word that is unknown is read as its
+    parts. `fit` only notes which words the training reviews hold: those are the known ones.
+
+    Args:
+        glove: whose words have ids.
+        max_length: words kept of a review; of a longer one its beginning and its end, a half each.
+
+    Attributes:
+        ids_: the id of each known word.
+    """
+
+    def __init__(self, glove: Glove, max_length: int = 400):
+        self.glove = glove
+        self.max_length = max_length
+
+    def fit(self, texts: Iterable[str], y=None) -> "TokenIds":
+        """Note the known words; `y` is ignored. Raises as `transform` does."""
+        if self.max_length < 1:
+            raise ValueError(f"max_length is {self.max_length}; it must be at least 1")
+        index = self.glove.index
+        distinct = set().union(*map(chunks, _checked(texts)))
+        words = {token for chunk in distinct for token in chunk_tokens(chunk)}
+        words |= {part for word in words for part in word.split("-")}
+        self.ids_ = {word: index[word] + 2 for word in words if word in index}
+        return self
+
+    def transform(self, texts: Iterable[str]) -> np.ndarray:
+        """(N, max_length) int32: a row for each text, right-padded with 0.
+
+        A text without any word is one unknown word.
+
+        Raises:
+            ValueError: `texts` is one string instead of several, or holds something else.
+        """
+        check_is_fitted(self)
+        ids_of = _PerChunk(self._ids_of_chunk)
+        rows = []
+        for text in _checked(texts):
+            ids = [id_ for chunk in chunks(text) for id_ in ids_of[chunk]] or [UNKNOWN]
+            if len(ids) > self.max_length:
+                end = self.max_length // 2
+                ids = ids[: self.max_length - end] + ids[len(ids) - end :]
+            row = np.zeros(self.max_length, np.int32)
+            row[: len(ids)] = ids
+            rows.append(row)
+        return np.stack(rows) if rows else np.empty((0, self.max_length), np.int32)
+
+    def _ids_of_chunk(self, chunk: str) -> list[int]:
+        ids = []
+        for token in chunk_tokens(chunk):
+            read = (token,) if token in self.ids_ else token.split("-")
+            ids += [self.ids_.get(word, UNKNOWN) for word in read]
+        return ids
+
+    def get_state(self) -> dict:
+        """What `transform` needs, as tensors and plain values."""
+        check_is_fitted(self)
+        return {
+            "words": "\n".join(self.ids_),
+            "ids": torch.tensor(list(self.ids_.values()), dtype=torch.int32),
+            "max_length": self.max_length,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict) -> "TokenIds":
+        """A fitted transformer again; its `glove` is only the words that it knew, no vectors."""
+        words, ids = state["words"].split("\n"), state["ids"].tolist()
+        transformer = cls(Glove("words", words, np.empty((len(words), 0))), state["max_length"])
+        transformer.ids_ = dict(zip(words, ids, strict=True))
+        return transformer
+
+
+def domain_vectors(
+    ids: np.ndarray, num_words: int, size: int, random_state: int = 1234
+) -> np.ndarray:
+    """(num_words, size) float32: what company each word keeps in reviews `ids` (N, T), 0-padded.
+
+    Positive pointwise mutual information of words at most `WINDOW` apart, the nearer the heavier,
+    contexts smoothed with exponent 0.75, then a truncated singular value decomposition with half
+    of the singular values' weight (Levy, Goldberg and Dagan 2015). No labels are used. The values
+    have a standard deviation of 1; ids 0 and 1, and words that stand alone, have zeros.
+    """
+    counts = csr_array((num_words, num_words), dtype=np.float32)
+    for start in range(0, len(ids), 4096):  # slices, so that memory does not grow with the reviews
+        rows = ids[start : start + 4096]
+        for distance in range(1, min(WINDOW, rows.shape[1] - 1) + 1):
+            first, second = rows[:, :-distance].ravel(), rows[:, distance:].ravel()
+            words = (np.minimum(first, second) > UNKNOWN).nonzero()[0]
+            weight = np.full(len(words), 1 - (distance - 1) / WINDOW, np.float32)
+            pairs = (weight, (first[words], second[words]))
+            counts = counts + coo_array(pairs, shape=counts.shape).tocsr()
+    counts = (counts + counts.T).tocoo()
+    totals = counts.sum(axis=0)  # (num_words,)
+    contexts = totals**0.75
+    row, column = counts.coords
+    information = np.log(counts.data * contexts.sum() / (totals[row] * contexts[column]))
+    told = information > 0
+    positive = csr_array((information[told], (row[told], column[told])), shape=counts.shape)
+    found = min(size, num_words - 1)
+    left, values, _ = randomized_svd(positive, found, random_state=random_state)
+    vectors = np.zeros((num_words, size), np.float32)
+    vectors[UNKNOWN + 1 :, :found] = (left * np.sqrt(values))[UNKNOWN + 1 :]
+    return vectors / max(vectors.std(), 1e-12)
 
 
 class Coverage(NamedTuple):

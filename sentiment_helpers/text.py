@@ -6,6 +6,7 @@ chunks recur, so the 5.8 million of 25,000 reviews cost the work of 236,000.
 
 import html
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from nltk.tokenize import NLTKWordTokenizer
@@ -34,6 +35,9 @@ _MARKUP = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*)>", re.DOTALL)
 _CONTRACTION = re.compile(r"'|cannot|gimme|gonna|gotta|lemme|wanna")
 # Letters, with hyphens and apostrophes inside; nothing of a token that touches a digit.
 _WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
+# What `tokens` keeps of a token: letters and digits, with hyphens and apostrophes inside; the short
+# forms that Treebank's rules split off ("n't", "'s"); marks that carry feeling.
+_TOKEN = re.compile(r"(?:^'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]")
 _treebank = NLTKWordTokenizer()
 
 
@@ -58,11 +62,22 @@ def chunk_words(chunk: str) -> tuple[str, ...]:
     NLTK's Treebank rules then split contractions ("didn't" → "did", "n't"). They cut inside a
     run of letters only there, so they are run only where a contraction may be.
     """
-    chunk = chunk.translate(_APOSTROPHES)
-    tokens = _treebank.tokenize(chunk) if _CONTRACTION.search(chunk) else (chunk,)
     return tuple(
-        word for token in tokens for word in _WORD.findall(token) if word not in STOP_WORDS
+        word for part in _parts(chunk) for word in _WORD.findall(part) if word not in STOP_WORDS
     )
+
+
+@lru_cache(maxsize=2**20)
+def chunk_tokens(chunk: str) -> tuple[str, ...]:
+    """Every word in one piece returned by `chunks`, in order: stop words and numbers too, and each
+    "!" and "?"."""
+    return tuple(token for part in _parts(chunk) for token in _TOKEN.findall(part))
+
+
+def _parts(chunk: str) -> Sequence[str]:
+    """A chunk cut by Treebank's rules; as it is where they would cut no word."""
+    chunk = chunk.translate(_APOSTROPHES)
+    return _treebank.tokenize(chunk) if _CONTRACTION.search(chunk) else (chunk,)
 
 
 def clean(text: str) -> list[str]:
@@ -75,3 +90,12 @@ def clean(text: str) -> list[str]:
     ['not', 'like', "n't", 'worth', 'dollars']
     """
     return [word for chunk in chunks(text) for word in chunk_words(chunk)]
+
+
+def tokens(text: str) -> list[str]:
+    """All words of a review, in order, for networks that read them one after another.
+
+    >>> tokens("It isn't worth 10 dollars!<br />A well-made mess...")
+    ['it', 'is', "n't", 'worth', '10', 'dollars', '!', 'a', 'well-made', 'mess']
+    """
+    return [token for chunk in chunks(text) for token in chunk_tokens(chunk)]

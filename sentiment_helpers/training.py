@@ -3,9 +3,10 @@
 import copy
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 EVAL_BATCH_SIZE = 8192  # rows; large, because evaluation keeps nothing for gradients
+EVAL_VALUES = 2**15  # columns times rows of a batch whose rows have lengths, such as words
+SORTED_TOGETHER = 50  # batches whose rows are sorted by length, so that each has like ones
+WARM_UP = 0.05  # the part of all steps in which the schedule "linear" rises
 SMALL_NETWORK = 100_000  # weights; the report's networks have at most 50,000
 ROC_EVERY = 5  # epochs between two that keep their validation probabilities, as in the report
 
@@ -74,7 +78,10 @@ def fit(
     train: tuple[Tensor, Tensor],
     valid: tuple[Tensor, Tensor],
     *,
+    lengths: tuple[Tensor, Tensor] | None = None,
     lr: float = 1e-4,
+    other_lr: Mapping[str, float] | None = None,
+    schedule: str = "constant",
     batch_size: int = 64,
     max_epochs: int = 15,
     patience: int = 2,
@@ -88,7 +95,13 @@ def fit(
     Args:
         network: maps a batch of inputs (B, …) to logits (B,).
         train, valid: inputs (N, …) and labels (N,) float32 of 0 and 1, on the network's device.
+        lengths: of the rows in train and valid, (N,) int64 on the CPU: how many of a row's
+            leading columns mean something. A batch then has rows of like lengths, cut to the
+            longest.
         lr: Adam's learning rate.
+        other_lr: learning rates of weights whose names begin with a key.
+        schedule: "constant"; or "linear", learning rates that rise for the first `WARM_UP` of all
+            steps in `max_epochs` and then fall to 0.
         batch_size: rows a step; the order is drawn anew each epoch.
         max_epochs, patience: the most epochs, and see `EarlyStopping`.
         max_norm: gradients with a greater norm, over all weights, are scaled down to it.
@@ -101,10 +114,13 @@ def fit(
     (before the end of the first epoch there is none, and it is raised).
 
     Raises:
-        ValueError: a loss is not finite: inputs hold NaN, or the learning rate is too high.
+        ValueError: a loss is not finite: inputs hold NaN, or the learning rate is too high; or the
+            schedule is unknown.
     """
     history, stopping = History(), EarlyStopping(patience)
-    step = _stepper(network, lr, max_norm)
+    train_lengths, valid_lengths = lengths or (None, None)
+    steps = -(-len(train[0]) // batch_size) * max_epochs
+    step = _stepper(network, {"": lr, **(other_lr or {})}, _shares(schedule, steps), max_norm)
     order = torch.Generator().manual_seed(random_state)
     bar = tqdm(
         total=max_epochs,
@@ -120,10 +136,13 @@ def fit(
             torch.manual_seed(random_state)
             for epoch in range(1, max_epochs + 1):
                 start = time.perf_counter()
-                norm = _train_epoch(network, *train, step, batch_size, order)
+                norm = _train_epoch(network, *train, train_lengths, step, batch_size, order)
                 row = {"epoch": epoch, "gradient_norm": norm}
-                for side, (inputs, labels) in (("train", train), ("valid", valid)):
-                    logits = predict_logits(network, inputs)
+                for side, (inputs, labels), of_rows in (
+                    ("train", train, train_lengths),
+                    ("valid", valid, valid_lengths),
+                ):
+                    logits = predict_logits(network, inputs, of_rows)
                     probabilities = torch.sigmoid(logits.double()).cpu().numpy()
                     if metrics is not None:
                         figures = metrics(labels.cpu().numpy(), probabilities)
@@ -159,11 +178,20 @@ def fit(
     return history
 
 
-def predict_logits(network: nn.Module, inputs: Tensor) -> Tensor:
-    """Logits (N,) of inputs (N, …), dropout off, in large batches, without gradients."""
+def predict_logits(network: nn.Module, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Logits (N,) of inputs (N, …), dropout off, in large batches, without gradients. `lengths` as
+    in `fit`; the order of the rows, and what is in a batch with them, changes nothing."""
     network.eval()
-    with torch.inference_mode():
-        return torch.cat([network(batch) for batch in inputs.split(EVAL_BATCH_SIZE)])
+    with torch.inference_mode(), _denormals_flushed():
+        if lengths is None:
+            return torch.cat([network(batch) for batch in inputs.split(EVAL_BATCH_SIZE)])
+        logits = torch.empty(len(inputs), device=inputs.device)
+        order = lengths.argsort(stable=True, descending=True)
+        while len(order):
+            size = max(EVAL_VALUES // int(lengths[order[0]]), 1)
+            batch, order = order[:size], order[size:]
+            logits[batch] = network(_cut(inputs, batch, lengths))
+        return logits
 
 
 def gradient_norms(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:
@@ -189,37 +217,90 @@ def _threads_for(network: nn.Module) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _stepper(network: nn.Module, lr: float, max_norm: float) -> Callable[[Tensor], Tensor]:
-    """A function that takes a batch's loss, moves the weights by a step of Adam, and returns the
-    gradient's norm before clipping.
+@contextmanager
+def _denormals_flushed() -> Iterator[None]:
+    """Numbers below 1e-38 count as 0: a processor takes many times longer for each of them, and
+    Adam's averages for weights that are seldom used, those of a rare word, end there."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
-    From here on the network's weights are parts of one tensor: Adam and clipping take almost as
-    long for each of forty small tensors as for all of them in one.
+
+def _shares(schedule: str, steps: int) -> Iterator[float]:
+    """For each step, the part of the learning rate that it gets."""
+    if schedule == "constant":
+        return repeat(1.0)
+    if schedule == "linear":
+        rise = max(round(WARM_UP * steps), 1)
+        return (min(step / rise, 1 - (step - rise) / steps) for step in range(1, steps + 1))
+    raise ValueError(f"schedule is {schedule!r}; it must be constant or linear")
+
+
+def _stepper(
+    network: nn.Module, lrs: Mapping[str, float], shares: Iterator[float], max_norm: float
+) -> Callable[[Tensor], Tensor]:
+    """A function that takes a batch's loss, moves the weights by a step of Adam, and returns the
+    gradient's norm before clipping. `lrs`: by the beginning of a weight's name, the longest counts.
+
+    From here on the network's weights are parts of one tensor for each learning rate: Adam and
+    clipping take almost as long for each of forty small tensors as for all of them in one.
     """
-    weights = [w for w in network.parameters() if w.requires_grad]
-    flat = nn.Parameter(nn.utils.parameters_to_vector(weights).detach())
-    nn.utils.vector_to_parameters(flat.data, weights)
-    optimizer = torch.optim.Adam([flat], lr=lr, fused=True)
+    groups = {key: [] for key in lrs}
+    for name, weight in network.named_parameters():
+        if weight.requires_grad:
+            groups[max((key for key in lrs if name.startswith(key)), key=len)].append(weight)
+    groups = {key: weights for key, weights in groups.items() if weights}
+    flat = []
+    for weights in groups.values():
+        flat.append(nn.Parameter(nn.utils.parameters_to_vector(weights).detach()))
+        nn.utils.vector_to_parameters(flat[-1].data, weights)
+    settings = [{"params": [f], "lr": lrs[key]} for f, key in zip(flat, groups, strict=True)]
+    optimizer = torch.optim.Adam(settings, fused=True)
+    every = [weight for weights in groups.values() for weight in weights]
+    sizes = [len(weights) for weights in groups.values()]
 
     def step(loss: Tensor) -> Tensor:
-        gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
-        flat.grad = torch.cat([gradient.flatten() for gradient in gradients])
+        gradients = iter(torch.autograd.grad(loss, every, materialize_grads=True))
+        for f, size in zip(flat, sizes, strict=True):
+            f.grad = torch.cat([gradient.flatten() for gradient in islice(gradients, size)])
         norm = nn.utils.clip_grad_norm_(flat, max_norm)
+        share = next(shares)
+        for group, key in zip(optimizer.param_groups, groups, strict=True):
+            group["lr"] = lrs[key] * share
         optimizer.step()
         return norm
 
     return step
 
 
-def _train_epoch(network, inputs, labels, step, batch_size, order) -> float:
+def _train_epoch(network, inputs, labels, lengths, step, batch_size, order) -> float:
     """One pass over shuffled rows; the mean over batches of the gradient norm before clipping."""
     network.train()
-    rows = torch.randperm(len(inputs), generator=order).to(inputs.device)
     norms = []
-    for batch in rows.split(batch_size):
-        loss = binary_cross_entropy_with_logits(network(inputs[batch]), labels[batch])
-        norms.append(step(loss))
+    with _denormals_flushed():
+        for batch in _batches(len(inputs), lengths, batch_size, order):
+            logits = network(_cut(inputs, batch, lengths))
+            norms.append(step(binary_cross_entropy_with_logits(logits, labels[batch])))
     return torch.stack(norms).mean().item()
+
+
+def _batches(count: int, lengths: Tensor | None, batch_size: int, order) -> Iterable[Tensor]:
+    """The rows of each batch in an order drawn anew; with `lengths`, like ones go together."""
+    rows = torch.randperm(count, generator=order)
+    if lengths is None:
+        return rows.split(batch_size)
+    batches = []
+    for some in rows.split(batch_size * SORTED_TOGETHER):
+        batches += some[lengths[some].argsort(stable=True)].split(batch_size)
+    return [batches[number] for number in torch.randperm(len(batches), generator=order).tolist()]
+
+
+def _cut(inputs: Tensor, rows: Tensor, lengths: Tensor | None) -> Tensor:
+    """Some rows of `inputs`, as wide as the longest of them."""
+    chosen = inputs[rows.to(inputs.device)]
+    return chosen if lengths is None else chosen[:, : int(lengths[rows].max())]
 
 
 def _summary(row: dict[str, float]) -> str:

@@ -10,6 +10,7 @@ from sentiment_helpers import (
     BiRNNClassifier,
     CheckpointError,
     MeanEmbedding,
+    TokenIds,
     checkpoints,
     load,
     load_glove,
@@ -107,3 +108,22 @@ def test_failed_save_leaves_the_old_file(model, tmp_path, monkeypatch):
         save(model, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_network_that_reads_words_predicts_the_same(reviews, tmp_path):
+    """Without any GloVe table; its vectors are kept as float16."""
+    glove = load_glove()
+    classifier = BiRNNClassifier(
+        "lstm", 3, 8, skip_connections=True, embeddings=glove, domain_size=5, max_epochs=1,
+        pooling="attention+max", word_dropout=0.3, device="cpu",
+    )  # fmt: skip
+    model = make_pipeline(TokenIds(glove, max_length=50), classifier)
+    model.fit(reviews["review"][:300], reviews["label"][:300])
+    save(model, tmp_path / "m.pt")
+    loaded = load(tmp_path / "m.pt")
+    texts = [*reviews["review"][300:500], "", "not-so-good café"]
+    assert (loaded.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert loaded[-1].title == classifier.title
+    content = torch.load(tmp_path / "m.pt", weights_only=True)
+    assert content["steps"][1]["state"]["weights"]["embedding.weight"].dtype == torch.float16
+    assert torch.equal(loaded[-1].network_.embedding.weight, classifier.network_.embedding.weight)

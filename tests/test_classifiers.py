@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from sentiment_helpers import (
     BiRNNClassifier,
     FeedForwardClassifier,
+    Glove,
+    MeanEmbedding,
+    TokenIds,
 )
 
 QUICK = {"num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16}
@@ -117,3 +121,113 @@ def test_refused_inputs():
     fitted = BiRNNClassifier(**QUICK).fit(X, y)
     with pytest.raises(ValueError, match="4 features"):
         fitted.predict(X[:, :4])
+
+
+WORDS = "good bad not film the a was it of at".split()
+SMALL = {
+    "cell_type": "lstm",
+    "num_layers": 1,
+    "hidden_size": 16,
+    "dropout": 0.0,
+    "pooling": "attention+max",
+    "lr": 0.02,
+    "embedding_lr": 0.02,
+    "max_epochs": 8,
+    "max_norm": 5.0,
+    "batch_size": 32,
+}
+
+
+@pytest.fixture(scope="module")
+def ordered():
+    """Texts in which only the order of words tells: "not good … bad" or "good … not bad"."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 400)
+    filler = [rng.choice(WORDS[3:], 6).tolist() for _ in labels]
+    kinds = {0: ("not good", "bad"), 1: ("good", "not bad")}
+    texts = [
+        " ".join([kinds[y][0], *words[:3], kinds[y][1], *words[3:]])
+        for y, words in zip(labels, filler, strict=True)
+    ]
+    glove = Glove("ten", WORDS, rng.normal(size=(10, 5)).astype(np.float32))
+    return texts, labels, glove
+
+
+def word_model(glove, **changes):
+    return make_pipeline(
+        TokenIds(glove, max_length=12), BiRNNClassifier(embeddings=glove, **SMALL | changes)
+    )
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_words_in_order_tell_what_their_mean_cannot(ordered, cell):
+    texts, labels, glove = ordered
+    words = word_model(glove, cell_type=cell).fit(texts[:300], labels[:300])
+    assert words.score(texts[300:], labels[300:]) > 0.95
+    mean = make_pipeline(MeanEmbedding(glove), BiRNNClassifier(**QUICK)).fit(
+        texts[:300], labels[:300]
+    )
+    assert mean.score(texts[300:], labels[300:]) < 0.7
+
+
+def test_recurrent_weights_do_learn_from_words(ordered):
+    texts, labels, glove = ordered
+    fitted = word_model(glove, max_epochs=1).fit(texts, labels)[-1]
+    torch.manual_seed(fitted.random_state)
+    before = fitted.build_network().state_dict()
+    after = fitted.network_.state_dict()
+    changed = [not torch.equal(before[name], after[name]) for name in before if "hh" in name]
+    assert changed
+    assert all(changed)
+
+
+def test_words_seen_once_are_unknown(glove):
+    texts = ["good film", "good bad", "bad dull", "film good"] * 2 + ["not bad"]
+    labels = [1, 1, 0, 1] * 2 + [0]
+    model = word_model(glove, max_epochs=1).fit(texts, labels)
+    kept = [glove.words[i - 2] for i in model[-1].ids_]
+    assert kept == ["good", "film", "bad", "dull"][: len(kept)]
+    assert "not" not in kept
+    assert (model.predict_proba(["not film"]) == model.predict_proba(["n't film"])).all()
+    assert (model.predict_proba(["not film"]) != model.predict_proba(["bad film"])).any()
+
+
+def test_frozen_and_domain_vectors(ordered):
+    texts, labels, glove = ordered
+    frozen = word_model(glove, embedding_lr=0, domain_size=3, max_epochs=2).fit(texts, labels)[-1]
+    weight = frozen.network_.embedding.weight.detach().numpy()
+    assert weight.shape == (2 + len(frozen.ids_), 8)
+    known = glove.vectors[frozen.ids_ - 2]
+    assert (weight[2:, :5] == known.astype(np.float16)).all()
+    assert weight[2:, 5:].std() == pytest.approx(known.std(), rel=0.2)
+    tuned = word_model(glove, max_epochs=2).fit(texts, labels)[-1]
+    assert (tuned.network_.embedding.weight[2:].detach().numpy() != known).any()
+    assert not tuned.network_.embedding.weight[0].any()
+
+
+def test_a_longer_or_empty_review_changes_no_other(ordered):
+    texts, labels, glove = ordered
+    model = word_model(glove, word_dropout=0.2, max_epochs=2).fit(texts, labels)
+    together = model.predict_proba(["good film", " ".join(texts[0].split() * 3), ""])
+    for text, row in zip(["good film", "", "zzz"], together[[0, 2, 2]], strict=True):
+        assert model.predict_proba([text])[0] == pytest.approx(row, abs=1e-5)
+
+
+def test_words_bit_for_bit(ordered):
+    texts, labels, glove = ordered
+    changes = {"word_dropout": 0.3, "domain_size": 3, "max_epochs": 2, "schedule": "linear"}
+    first = word_model(glove, **changes).fit(texts, labels)
+    torch.rand(7)
+    second = clone(first).fit(texts, labels)
+    assert second[-1].embeddings is glove  # shared, not copied
+    weights = (model[-1].network_.state_dict() for model in (first, second))
+    assert all(torch.equal(a, b) for a, b in zip(*(w.values() for w in weights), strict=True))
+
+
+def test_features_are_refused_where_ids_are_expected(glove):
+    with pytest.raises(ValueError, match="ids from TokenIds are expected"):
+        BiRNNClassifier(embeddings=glove).fit(np.ones((4, 3)), [0, 1, 0, 1])
+
+
+def test_title_says_that_words_are_read(glove):
+    assert BiRNNClassifier("lstm", 1, 64, embeddings=glove).title == "LSTM 1×64, words in order"

@@ -5,7 +5,16 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from sentiment_helpers import MeanEmbedding, clean, coverage, features, load_glove
+from sentiment_helpers import (
+    Glove,
+    MeanEmbedding,
+    TokenIds,
+    clean,
+    coverage,
+    features,
+    load_glove,
+    tokens,
+)
 
 TEXTS = ["A good, good film!", "It isn't good.", "zzz 10", ""]
 
@@ -66,3 +75,78 @@ def test_no_texts(glove):
 
 def test_clones_share_the_vectors(glove):
     assert clone(MeanEmbedding(glove)).glove is glove
+
+
+def test_token_ids(glove):
+    """GloVe's rows plus 2, every word in order; 1 for unknown ones, 0 behind the last."""
+    ids = TokenIds(glove, max_length=6).fit(["good film not bad n't dull"])
+    assert ids.transform(["Not a good, good film!", "", "isn't"]).tolist() == [
+        [6, 1, 2, 2, 3, 1],
+        [1, 0, 0, 0, 0, 0],
+        [1, 7, 0, 0, 0, 0],
+    ]
+    assert ids.transform([]).shape == (0, 6)
+    assert ids.transform(["good"]).dtype == np.int32
+
+
+def test_unknown_hyphenated_words_are_read_as_their_parts(glove):
+    ids = TokenIds(glove, max_length=3).fit_transform(["not-so-good"])
+    assert ids.tolist() == [[6, 1, 2]]
+
+
+@pytest.mark.parametrize(("length", "kept"), [(4, "abgh"), (5, "abcgh"), (1, "a"), (9, "abcdefgh")])
+def test_long_reviews_keep_both_ends(length, kept):
+    letters = "abcdefgh"
+    glove = Glove("letters", list(letters), np.eye(8, dtype=np.float32))
+    ids = TokenIds(glove, max_length=length).fit_transform([" ".join(letters)])
+    assert "".join(letters[i - 2] for i in ids[0] if i) == kept
+
+
+def test_token_ids_of_real_reviews_one_at_a_time(reviews):
+    texts = reviews["review"][:200]
+    glove = load_glove()
+    ids = TokenIds(glove, max_length=3000).fit(texts)
+    for text, row in zip(texts, ids.transform(texts), strict=True):
+        words = [
+            word
+            for token in tokens(text)
+            for word in ([token] if token in glove.index else token.split("-"))
+        ]
+        assert row[row > 0].tolist() == [glove.index.get(word, -1) + 2 for word in words]
+    others = TokenIds(glove).fit(reviews["review"][100:300]).ids_
+    assert all(others[word] == ids.ids_[word] for word in others.keys() & ids.ids_.keys())
+
+
+def test_token_ids_refuse(glove):
+    with pytest.raises(NotFittedError):
+        TokenIds(glove).transform(["good"])
+    with pytest.raises(ValueError, match="max_length is 0"):
+        TokenIds(glove, max_length=0).fit(["good"])
+    with pytest.raises(ValueError, match="one text was given"):
+        TokenIds(glove).fit("good")
+
+
+def test_domain_vectors_bring_words_of_like_company_together():
+    """Words 2 and 3 stand beside 4 and 5; 6 and 7 beside 8 and 9; 10 nowhere."""
+    rng = np.random.default_rng(0)
+    near = [[rng.choice([2, 3]), rng.choice([4, 5]), 0, 0] for _ in range(200)]
+    far = [[rng.choice([6, 7]), rng.choice([8, 9]), 1, 0] for _ in range(200)]
+    ids = np.array(near + far, np.int32)
+    vectors = features.domain_vectors(ids, 11, 4)
+    assert (vectors.shape, vectors.dtype) == ((11, 4), np.float32)
+    assert not vectors[[0, 1, 10]].any()
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    cosines = (vectors @ vectors.T) / np.maximum(lengths @ lengths.T, 1e-9)
+    assert cosines[2, 3] > 0.95
+    assert cosines[6, 7] > 0.95
+    assert abs(cosines[2, 6]) < 0.1
+    assert vectors.std() == pytest.approx(1)
+    assert (features.domain_vectors(ids, 11, 4) == vectors).all()
+
+
+def test_domain_vectors_by_hand():
+    """One pair, both ways: with contexts 1 and 1, the information of (2, 3) is ln 2."""
+    vectors = features.domain_vectors(np.array([[2, 3]]), 4, 3)
+    product = vectors @ vectors.T
+    assert product[2, 2] == pytest.approx(product[3, 3], rel=1e-5)
+    assert product[2, 3] == pytest.approx(0, abs=1e-5)

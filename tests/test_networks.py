@@ -1,11 +1,13 @@
 """BiRNN against a slow reference that runs every review alone, and the skip rule by hand."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import BiRNN, FeedForward
-from sentiment_helpers.networks import Stack, reverse_within
+from sentiment_helpers import BiRNN, FeedForward, WordBiRNN, networks
+from sentiment_helpers.networks import POOLINGS, Stack, reverse_within
 
 LENGTHS = torch.tensor([5, 1, 3, 4])
 
@@ -124,3 +126,85 @@ def test_feed_forward_by_hand():
     torch.testing.assert_close(logits, torch.tensor([5.5, 2.5]))
     with pytest.raises(ValueError, match="hidden_size=0"):
         FeedForward(2, hidden_size=0)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_a_review_scores_the_same_alone_and_in_any_batch(cell, pooling, skip):
+    """To 1e-5, whatever stands behind its last word."""
+    network = BiRNN(6, cell, 3, 5, 0.3, skip, pooling, 0.3, 0.3).eval()
+    x = torch.randn(4, 5, 6)
+    logits = network(x, LENGTHS)
+    for review, length, logit in zip(x, LENGTHS, logits, strict=True):
+        alone = network(review[:length].unsqueeze(0))
+        torch.testing.assert_close(alone.squeeze(0), logit, rtol=0, atol=1e-5)
+    padded = torch.cat([x, torch.full((4, 7, 6), 1e6)], dim=1)
+    padded[1, 1:] = 1e6
+    torch.testing.assert_close(network(padded, LENGTHS), logits, rtol=0, atol=1e-5)
+    assert logits.std() > 1e-3
+
+
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_padding_gets_no_gradient_and_gives_none(cell, pooling, skip):
+    network = BiRNN(6, cell, 3, 5, 0.0, skip, pooling)
+    x = torch.randn(2, 5, 6, requires_grad=True)
+    network(x, torch.tensor([5, 2])).sum().backward()
+    assert (x.grad[1, :2] != 0).any()
+    assert not x.grad[1, 2:].any()
+    assert all(weight.grad.isfinite().all() for weight in network.parameters())
+
+
+def test_pooling_by_hand():
+    forward = torch.tensor([[[1.0], [3.0], [9.0]]])  # (1, 3, 1), two words and padding
+    backward = torch.tensor([[[5.0], [4.0], [9.0]]])  # its last word first
+    lengths = torch.tensor([2])
+    network = BiRNN(1, "rnn", 1, 1, 0.0, pooling="attention+max")
+    with torch.no_grad():
+        network.attention.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        network.attention.bias.zero_()
+    second = 1 / (1 + math.exp(-2))  # scores 1 and 3
+    weights = network.attention_weights(forward, backward, lengths)
+    torch.testing.assert_close(weights, torch.tensor([[1 - second, second, 0.0]]))
+    expected = [1 * (1 - second) + 3 * second, 4 * (1 - second) + 5 * second, 3, 5]
+    pooled = network._pool(forward, backward, lengths)
+    torch.testing.assert_close(pooled, torch.tensor([expected]))
+
+
+def test_dropout_zeroes_a_value_at_every_word_or_at_none():
+    x = networks._same_for_all_words(torch.ones(50, 7, 4), 0.5, training=True)
+    assert (x == x[:, :1]).all()
+    assert set(x.unique().tolist()) == {0.0, 2.0}
+    assert 0.3 < (x[:, 0] == 0).float().mean() < 0.7
+
+
+def test_word_network():
+    network = WordBiRNN(9, 4, word_dropout=0.5, cell_type="lstm", num_layers=1, hidden_size=3)
+    assert not network.embedding.weight[0].any()
+    ids = torch.tensor([[3, 4, 5, 8], [7, 2, 0, 0]])
+    network.eval()
+    body = network.body(network.embedding(ids), torch.tensor([4, 2]))
+    assert torch.equal(network(ids), body)
+    torch.testing.assert_close(network(ids[1:, :2]), network(ids)[1:])
+    plain = nn.LSTM(4, 3)
+    bias = network.body.forward_stack.layers["1"].bias_ih_l0
+    assert bias[3:6].min() > 0.4 > plain.bias_ih_l0.abs().max() - 0.6
+
+
+def test_word_dropout_reads_words_as_unknown_and_never_padding():
+    network = WordBiRNN(9, 4, word_dropout=0.9, num_layers=1)
+    seen = []
+    network.embedding.register_forward_hook(lambda _, ids, __: seen.append(ids[0]))
+    ids = torch.tensor([[3, 4, 5, 8, 0, 0]] * 50)
+    network.train()(ids)
+    network.eval()(ids)
+    assert set(seen[0][:, :4].unique().tolist()) == {1, 3, 4, 5, 8}
+    assert not seen[0][:, 4:].any()
+    assert torch.equal(seen[1], ids)
+
+
+def test_unknown_pooling_is_refused():
+    with pytest.raises(ValueError, match="pooling is 'mean'; it must be one of last, max"):
+        BiRNN(3, pooling="mean")

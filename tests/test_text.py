@@ -40,3 +40,24 @@ def test_treebank_is_left_out_only_where_it_changes_nothing(reviews):
         tokens = treebank.tokenize(chunk.translate(text._APOSTROPHES))
         words = [w for t in tokens for w in text._WORD.findall(t) if w not in text.STOP_WORDS]
         assert list(text.chunk_words(chunk)) == words
+
+
+@pytest.mark.parametrize(
+    ("review", "words"),
+    [
+        ("It ISN’T <br />good: not at all!", ["it", "is", "n't", "good", "not", "at", "all", "!"]),
+        ("7/10?!", ["7", "10", "?", "!"]),
+        ("it's John's, they'll", ["it", "'s", "john", "'s", "they", "'ll"]),
+        ("a well-made rock'n'roll 'film'", ["a", "well-made", "rock'n'roll", "film"]),
+        ("... -- ,", []),
+    ],
+)
+def test_tokens(review, words):
+    assert text.tokens(review) == words
+
+
+def test_tokens_hold_the_words_of_clean(reviews):
+    """Nothing but stop words, numbers and marks is lost between the two."""
+    for review in reviews["review"][:300].str.replace(r"\d", " ", regex=True):
+        kept = [t for t in text.tokens(review) if t not in text.STOP_WORDS and t.isalpha()]
+        assert [w for w in clean(review) if w.isalpha()] == kept

@@ -59,7 +59,7 @@ def with_losses(monkeypatch, losses, weights=None):
     script = iter([x for loss in losses for x in (0.0, loss)])  # train and valid in turn
     real = training.predict_logits
 
-    def predict(network, inputs):
+    def predict(network, inputs, lengths=None):
         if weights is not None:
             weights.append(copy.deepcopy(network.state_dict()))
         return real(network, inputs)
@@ -193,3 +193,104 @@ def test_gradient_norms(network, data):
     loss = nn.functional.binary_cross_entropy_with_logits(network(inputs), labels)
     loss.backward()
     assert norms == {n: pytest.approx(w.grad.norm().item()) for n, w in network.named_parameters()}
+
+
+class Sums(nn.Module):
+    """The logit of a row is a weighted sum of its columns; notes the shapes that it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.shapes = []
+
+    def forward(self, x):
+        self.shapes.append((self.training, tuple(x.shape), x))
+        return self.weight * x.sum(1).float() + self.bias
+
+
+@pytest.fixture
+def uneven():
+    """Rows of 1 to 60 leading ones; as many labels of each kind."""
+    lengths = torch.arange(1, 61).repeat(10)
+    inputs = (torch.arange(60) < lengths.unsqueeze(1)).long()
+    return inputs, (torch.arange(600) % 2).float(), lengths
+
+
+def test_batches_of_like_lengths(uneven):
+    inputs, labels, lengths = uneven
+    network = Sums()
+    sets = [(inputs, labels)] * 2
+    training.fit(network, *sets, lengths=(lengths, lengths), max_epochs=2, lr=0)
+        network, (inputs, labels), (inputs, labels), lengths=(lengths, lengths), max_epochs=2, lr=0
+    )
+    trained = [x for training, _, x in network.shapes if training]
+    assert len(trained) == 20
+    for epoch in (trained[:10], trained[10:]):
+        assert sorted(length for x in epoch for length in x.sum(1).tolist()) == sorted(
+            lengths.tolist()
+        )
+        assert all(x.shape[1] == x.sum(1).max() for x in epoch)  # cut to the longest
+        assert max(x.shape[1] - x.sum(1).min() for x in epoch) < 10
+        widths = [x.shape[1] for x in epoch]
+        assert widths != sorted(widths)  # the batches themselves are shuffled
+    assert [x.shape for x in trained[:10]] != [x.shape for x in trained[10:]]
+
+
+def test_rows_come_back_in_order(uneven, monkeypatch):
+    inputs, _, lengths = uneven
+    monkeypatch.setattr(training, "EVAL_VALUES", 300)
+    network = Sums()
+    logits = training.predict_logits(network, inputs, lengths)
+    assert torch.equal(logits, lengths.float())
+    assert max(rows * columns for _, (rows, columns), _ in network.shapes) <= 300
+
+
+def test_learning_rates_by_name(data):
+    network = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))
+    before = copy.deepcopy(network.state_dict())
+    training.fit(network, *data, lr=0.1, other_lr={"0.bias": 0.0}, max_epochs=2)
+    assert torch.equal(network[0].bias, before["0.bias"])
+    assert not torch.equal(network[0].weight, before["0.weight"])
+
+
+def test_weights_without_gradient_stay(data):
+    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1), nn.Flatten(0))
+    network[0].weight.requires_grad_(False)
+    before = network[0].weight.clone()
+    training.fit(network, *data, lr=0.1, max_epochs=2)
+    assert torch.equal(network[0].weight, before)
+
+
+def test_schedules():
+    assert list(training._shares("linear", 100))[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
+    assert list(training._shares("linear", 100))[-1] == pytest.approx(0.05)
+    assert next(training._shares("constant", 100)) == 1
+    with pytest.raises(ValueError, match="schedule is 'cosine'; it must be constant or linear"):
+        training._shares("cosine", 100)
+
+
+def test_the_schedule_slows_the_last_steps(data):
+    """A step of Adam is at most about its learning rate long."""
+    weights = []
+    for schedule in ("constant", "linear"):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))
+        start = copy.deepcopy(network[0].weight.detach())
+        training.fit(network, *data, lr=0.01, schedule=schedule, max_epochs=10, batch_size=60)
+        weights.append((network[0].weight - start).abs().max().item())
+    assert 0.03 < weights[1] < 0.7 * weights[0]
+
+
+def test_denormals_are_flushed_while_it_lasts(data):
+    tiny = torch.tensor(1e-40)
+    seen = []
+
+    class Looks(nn.Linear):
+        def forward(self, x):
+            seen.append((tiny * 1.0).item())
+            return super().forward(x).squeeze(1)
+
+    training.fit(Looks(4, 1), *data, max_epochs=1)
+    assert set(seen) == {0.0}
+    assert (tiny * 1.0).item() > 0
