@@ -123,3 +123,59 @@ def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
         for layer, cell in zip(stack.layers.values(), cells, strict=True):
             cell.load_state_dict(layer.state_dict())
     recipe.out.load_state_dict(network.out.state_dict())
+
+
+class PackedBiLSTM(nn.Module):
+    """Words in order as tutorials read them: packed sequences, `bidirectional=True`."""
+
+    def __init__(self, num_ids, input_size, hidden_size, dropout, word_dropout):
+        super().__init__()
+        self.word_dropout = word_dropout
+        self.embedding = nn.Embedding(num_ids, input_size, padding_idx=0)
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(input_size, hidden_size, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(2 * hidden_size, 1)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits (B,) of reviews `ids` (B, T), right-padded with 0."""
+        lengths = (ids > 0).sum(1).cpu()
+        if self.training:
+            dropped = torch.rand(ids.shape) < self.word_dropout
+            ids = ids.masked_fill(dropped & (ids > 0), 1)
+        x = self.dropout(self.embedding(ids))
+        packed = nn.utils.rnn.pack_padded_sequence(
+            x, lengths, batch_first=True, enforce_sorted=False
+        )
+        _, (h, _) = self.lstm(packed)
+        return self.out(torch.cat([h[0], h[1]], dim=1)).squeeze(1)
+
+
+def packed_twin(network: nn.Module) -> PackedBiLSTM:
+    """A `PackedBiLSTM` with the weights of this package's `WordBiRNN` of one LSTM layer."""
+    body = network.body
+    layers = [body.forward_stack.layers["1"], body.backward_stack.layers["1"]]
+    twin = PackedBiLSTM(
+        *network.embedding.weight.shape,
+        layers[0].hidden_size,
+        body.dropout.p,
+        network.word_dropout,
+    )
+    for layer, end in zip(layers, ("", "_reverse"), strict=True):
+        for name, weight in layer.named_parameters():
+            getattr(twin.lstm, name + end).data.copy_(weight)
+    twin.embedding.load_state_dict(network.embedding.state_dict())
+    twin.out.load_state_dict(body.out.state_dict())
+    return twin
+
+
+def train_words(network: nn.Module, rows: list[Tensor], labels: Tensor, batch_size: int, lr: float):
+    """One epoch over reviews of ids, shuffled, each batch padded to its longest."""
+    optimizer = torch.optim.Adam(network.parameters(), lr=lr)
+    network.train()
+    for batch in torch.randperm(len(rows)).split(batch_size):
+        ids = nn.utils.rnn.pad_sequence([rows[i] for i in batch], batch_first=True)
+        loss = nn.functional.binary_cross_entropy_with_logits(network(ids), labels[batch])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()

@@ -222,8 +222,6 @@ def test_batches_of_like_lengths(uneven):
     network = Sums()
     sets = [(inputs, labels)] * 2
     training.fit(network, *sets, lengths=(lengths, lengths), max_epochs=2, lr=0)
-        network, (inputs, labels), (inputs, labels), lengths=(lengths, lengths), max_epochs=2, lr=0
-    )
     trained = [x for training, _, x in network.shapes if training]
     assert len(trained) == 20
     for epoch in (trained[:10], trained[10:]):
