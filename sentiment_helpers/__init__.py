@@ -1,6 +1,6 @@
 """Movie reviews read as positive or negative by bidirectional stacked RNNs over GloVe vectors."""
 
-from sentiment_helpers import experiments, plots
+from sentiment_helpers import comparisons, experiments, plots
 from sentiment_helpers.checkpoints import CheckpointError, load, save
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds, coverage
@@ -27,6 +27,7 @@ __all__ = [
     "TokenIds",
     "WordBiRNN",
     "clean",
+    "comparisons",
     "coverage",
     "evaluate",
     "experiments",

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -67,79 +66,6 @@ def test_results_are_written_and_read(sets, results, tmp_path, caplog):
     ]
     assert experiments.read_results(path, data | {"reviews": "others"}) == []
     assert "measured on other data" in caplog.text
-
-
-def test_the_table_has_the_reports_figures_beside_ours(results):
-    table = experiments.table(experiments.first_runs(results))
-    titles = [result.title for result in experiments.first_runs(results)]
-    assert list(table) == [(title, place) for title in titles for place in ("report", "here")]
-    report, here = table[titles[0]]["report"], table[titles[0]]["here"]
-    assert report["valid", "accuracy"] == 0.82744
-    assert here["valid", "accuracy"] == results[0].valid["accuracy"]
-    assert (report["training", "epochs"], here["training", "epochs"]) == (15, 2)
-    assert np.isnan(report["valid", "roc_auc"])  # the report gives none
-
-
-def test_scores_and_verdicts():
-    """40 rows of 60 that only the first model reads right: p = 2 / 2⁴⁰."""
-    labels = np.arange(60) % 2
-    right = np.where(labels == 1, 0.9, 0.1)
-    models = {"a": np.where(np.arange(60) < 40, 1 - right, right), "b": right, "c": right}
-    table = experiments.scores_table(models, labels)
-    assert table["a"]["accuracy"] == pytest.approx(1 / 3)
-    assert table["b"]["accuracy 95 %"] == "1.0000–1.0000"
-    said = experiments.verdicts(models, labels)
-    assert said[0].startswith("b is more accurate than a: 0.6667 apart, p = 5.5e-12 ")
-    assert said[1].startswith("c is more accurate than a")
-    assert said[2].startswith("c cannot be told from b: 0.0000 apart, p = 1 ")
-
-
-def test_seeds_table(made_up):
-    results = [made_up("gru-5", text, seed) for seed, text in enumerate(("0101", "0100"))]
-    assert experiments.seeds_table(results).loc["GRU-5"].tolist() == pytest.approx(
-        [2, 0.875, 0.125 * 2**0.5]
-    )
-
-
-def test_mcnemar_table():
-    """Six rows that only the first reads right, none that only the second does: p = 2 / 2⁶."""
-    labels = np.arange(10) % 2
-    predictions = {"a": labels, "b": np.where(np.arange(10) < 6, 1 - labels, labels), "c": labels}
-    table = experiments.mcnemar_table(predictions, labels)
-    assert table["p"].tolist() == pytest.approx([1 / 32, 1, 1 / 32])
-    assert table["p (Holm)"].tolist() == pytest.approx([3 / 32, 1, 3 / 32])
-    assert table["difference"].tolist() == pytest.approx([0.6, 0, -0.6])
-
-
-@pytest.mark.parametrize(
-    ("gru", "lstm", "verdict"),
-    [(8, 2, "is supported"), (2, 8, "is contradicted"), (5, 5, "is not supported")],
-)
-def test_findings_follow_the_figures(gru, lstm, verdict, made_up):
-    labels = np.arange(1000) % 2
-    results = []
-    for seed in range(4):
-        for name, right in (("gru-5", gru), ("lstm-5", lstm)):
-            share = 500 + 40 * right + 3 * (seed * right % 4)
-            read = np.where(np.arange(1000) < share, labels, 1 - labels)
-            results.append(made_up(name, "".join(map(str, read)), seed, (0.4, 0.6)))
-    report, seeds, rows, asleep = experiments.findings(results, labels)
-    assert "0.0057 apart" in report
-    assert "no network can be called better" in report
-    assert verdict in seeds
-    assert "4 seeds" in seeds
-    assert f"Of 1 pair of networks trained once, {int(gru != lstm)} differ" in rows.replace(
-        "pairs", "pair"
-    )
-    assert asleep.endswith("GRU-5, LSTM-5.")
-
-
-def test_findings_of_one_seed_compare_no_seeds(made_up):
-    labels = np.arange(10) % 2
-    found = experiments.findings(
-        [made_up("gru-5", "0101010101"), made_up("lstm-5", "01" * 5)], labels
-    )
-    assert not any("seeds" in sentence for sentence in found)
 
 
 def test_the_first_assignment_learns(reviews):

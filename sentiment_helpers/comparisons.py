@@ -1,0 +1,148 @@
+"""Results set beside the report's and beside each other, as tables and in words. Trains nothing."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from sentiment_helpers.experiments import FIGURES, PLAIN, REPORT, REPORT_REVIEWS, SKIP, Result
+from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
+
+PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
+"""What the report concludes from one training each: the first is better than the second."""
+
+
+def table(results: list[Result]) -> pd.DataFrame:
+    """Two columns for each row of the report: its figures, and those measured here."""
+    columns = {}
+    for result in results:
+        report = REPORT.loc[result.experiment]
+        columns[result.title, "report"] = {
+            **{(s, f): report.get(f"{s}_{f}") for s in ("train", "valid") for f in FIGURES},
+            ("training", "epochs"): report["epochs"],
+            ("training", "seconds"): report["seconds"],
+        }
+        columns[result.title, "here"] = {
+            **{(s, f): getattr(result, s)[f] for s in ("train", "valid") for f in FIGURES},
+            ("training", "epochs"): result.epochs,
+            ("training", "best epoch"): result.best_epoch,
+            ("training", "seconds"): round(result.seconds, 1),
+        }
+    figures = list(columns[results[0].title, "here"])
+    return pd.DataFrame.from_dict(columns, orient="index")[figures].T
+
+
+def first_runs(results: list[Result]) -> list[Result]:
+    """The first result of each experiment, without its further seeds."""
+    first = {}
+    for result in results:
+        first.setdefault(result.experiment, result)
+    return list(first.values())
+
+
+def seeds_table(results: list[Result]) -> pd.DataFrame:
+    """Validation accuracy of each network over its seeds: how many, mean, standard deviation."""
+    accuracies = pd.DataFrame(
+        [(result.title, result.random_state, result.valid["accuracy"]) for result in results],
+        columns=["network", "seed", "accuracy"],
+    )
+    return accuracies.groupby("network", sort=False)["accuracy"].agg(["count", "mean", "std"])
+
+
+def mcnemar_table(predictions: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
+    """McNemar's test for every two models on the same rows, with Holm's correction for all."""
+    rows = [
+        (
+            *pair,
+            np.mean(predictions[pair[0]] == labels) - np.mean(predictions[pair[1]] == labels),
+            mcnemar(labels, *(predictions[name] for name in pair)),
+        )
+        for pair in combinations(predictions, 2)
+    ]
+    found = pd.DataFrame(rows, columns=["first", "second", "difference", "p"])
+    return found.assign(**{"p (Holm)": holm(found["p"])})
+
+
+def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
+    """Figures of several models, by name, on the same rows, with 95 % intervals; a column each."""
+    columns = {}
+    for name, values in probabilities.items():
+        bounds = {
+            f"{f} 95 %": f"{a:.4f}–{b:.4f}" for f, (a, b) in intervals(labels, values).items()
+        }
+        columns[name] = evaluate(labels, values)._asdict() | bounds
+    return pd.DataFrame(columns)
+
+
+def verdicts(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
+    """For every two models, by name, whether one is more accurate on these rows, in words."""
+    pairs = mcnemar_table({name: p > 0.5 for name, p in probabilities.items()}, labels)
+    said = []
+    for first, second, difference, _, p in pairs.itertuples(index=False):
+        better, worse = (first, second) if difference > 0 else (second, first)
+        verdict = "is more accurate than" if p < 0.05 else "cannot be told from"
+        said.append(
+            f"{better} {verdict} {worse}: {abs(difference):.4f} apart, p = {p:.2g} "
+            "(McNemar's exact test, Holm's correction)."
+        )
+    return said
+
+
+def findings(results: list[Result], labels: np.ndarray) -> list[str]:
+    """What the figures support and what not, in sentences that are made from them."""
+    return [_of_the_report(), *_of_seeds(results), *_of_rows(results, labels)]
+
+
+def _of_the_report() -> str:
+    accuracies = REPORT.loc[PLAIN + SKIP, "valid_accuracy"]
+    low, high, rows = accuracies.min(), accuracies.max(), round(REPORT_REVIEWS / 5)
+    error = np.sqrt(2 * accuracies.mean() * (1 - accuracies.mean()) / rows)
+    p = 2 * norm.sf((high - low) / error)
+    return (
+        f"The report: its best and worst network are {high - low:.4f} apart in validation accuracy "
+        f"on about {rows:,} rows. Two networks that are equally good, picked beforehand and with "
+        f"independent mistakes, would be as far apart with probability {p:.2f}. "
+        f"On these figures alone, {'no' if p > 0.05 else 'a'} network can be called better."
+    )
+
+
+def _of_seeds(results: list[Result]) -> Iterator[str]:
+    accuracies = pd.DataFrame(
+        [(result.experiment, result.random_state, result.valid["accuracy"]) for result in results],
+        columns=["experiment", "seed", "accuracy"],
+    ).pivot(index="seed", columns="experiment", values="accuracy")
+    titles = {result.experiment: result.title for result in results}
+    for first, second in PAIRS:
+        if not {first, second} <= titles.keys():
+            continue
+        both = accuracies[[first, second]].dropna()
+        if len(both) < 2:
+            continue
+        found = paired_difference(both[first], both[second])
+        if not found.supported:
+            verdict = "is not supported"
+        else:
+            verdict = "is supported" if found.mean > 0 else "is contradicted"
+        yield (
+            f"{titles[first]} less {titles[second]}, {len(both)} seeds on the same rows: "
+            f"{found.mean:+.4f} in validation accuracy, 95 % interval {found.low:+.4f} to "
+            f"{found.high:+.4f}. "
+            f"That {titles[first]} is better {verdict} here."
+        )
+
+
+def _of_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
+    rows = first_runs(results)
+    pairs = mcnemar_table({r.title: r.predicted for r in rows}, labels)
+    different = int((pairs["p (Holm)"] < 0.05).sum())
+    yield (
+        f"Of {len(pairs)} pairs of networks trained once, {different} differ in accuracy on the "
+        f"{len(labels):,} validation rows (McNemar's exact test, Holm's correction, 5 %)."
+    )
+    asleep = [
+        r.title for r in rows if r.intervals["roc_auc"][0] <= 0.5 <= r.intervals["roc_auc"][1]
+    ]
+    if asleep:
+        yield f"No better than a coin (the interval of the AUC holds 0.5): {', '.join(asleep)}."
