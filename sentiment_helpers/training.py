@@ -171,6 +171,8 @@ def fit(
         print(f"Interrupted: epoch {stopping.best_epoch} is the best so far, and is kept.")
     finally:
         stopping.restore(network)
+        for weight in network.parameters():  # no longer parts of one tensor, see `_stepper`
+            weight.data = weight.data.clone()
         network.eval()
         history.best_epoch = stopping.best_epoch
     if history.epochs:

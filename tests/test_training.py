@@ -292,3 +292,11 @@ def test_denormals_are_flushed_while_it_lasts(data):
     training.fit(Looks(4, 1), *data, max_epochs=1)
     assert set(seen) == {0.0}
     assert (tiny * 1.0).item() > 0
+
+
+def test_trained_weights_are_tensors_of_their_own(data, network):
+    """As those of a loaded network are, so that both compute the same to the last bit."""
+    training.fit(network, *data, max_epochs=1)
+    weights = list(network.parameters())
+    assert len({w.untyped_storage().data_ptr() for w in weights}) == len(weights)
+    assert all(w.untyped_storage().nbytes() == w.nbytes for w in weights)
