@@ -35,7 +35,7 @@ def test_bootstrapped_figures_are_scikit_learns():
     """Of each of several draws, ties included."""
     labels = np.random.default_rng(0).integers(0, 2, (4, 50))
     probabilities = np.random.default_rng(1).random((4, 50)).round(1)
-    accuracy, f1, auc = metrics._accuracy_f1_auc(labels, probabilities)
+    accuracy, f1, auc = metrics._accuracy_f1_auc(labels == 1, probabilities > 0.5, probabilities)
     for row in range(4):
         scores = evaluate(labels[row], probabilities[row])
         assert accuracy[row] == pytest.approx(scores.accuracy)
