@@ -66,12 +66,11 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
             torch.manual_seed(self.random_state)
             self.network_ = self._start(X).to(device)
         train, valid = self._inputs(X, device), self._inputs(X_valid, device)
-        lengths = (_lengths(train), _lengths(valid)) if self._of_ids else None
         history = fit(
             self.network_,
             (train, self._targets(y, device)),
             (valid, self._targets(y_valid, device)),
-            lengths=lengths,
+            lengths=(self._lengths(train), self._lengths(valid)),
             lr=self.lr,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
@@ -94,8 +93,7 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=self._dtype(X), reset=False)
         inputs = self._inputs(X, next(self.network_.parameters()).device)
-        lengths = _lengths(inputs) if self._of_ids else None
-        return predict_logits(self.network_, inputs, lengths).cpu().numpy()
+        return predict_logits(self.network_, inputs, self._lengths(inputs)).cpu().numpy()
 
     def predict_proba(self, X) -> np.ndarray:
         """(N, 2) float64: the probability of each of `classes_`."""
@@ -155,8 +153,6 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     # What a classifier that reads ids does otherwise.
 
-    _of_ids = False
-
     def _dtype(self, X) -> type:
         return np.float32
 
@@ -174,6 +170,10 @@ class _NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
         """Features (N, D) as the network takes them."""
         return torch.tensor(X, device=device)
+
+    def _lengths(self, inputs: torch.Tensor) -> torch.Tensor | None:
+        """For `training.fit`: how many columns of each row mean something; None: all."""
+        return None
 
 
 class BiRNNClassifier(_NetworkClassifier):
@@ -249,6 +249,10 @@ class BiRNNClassifier(_NetworkClassifier):
         self.word_dropout = word_dropout
         self.schedule = schedule
 
+    def fit(self, X, y, validation: tuple | None = None) -> Self:
+        vars(self).pop("ids_", None)  # of an earlier `fit`, whose words count no more
+        return super().fit(X, y, validation)
+
     def build_network(self) -> BiRNN | WordBiRNN:
         """An untrained network of these parameters: for `n_features_in_` features, or for the
         words in `ids_`, with no vectors yet."""
@@ -279,8 +283,7 @@ class BiRNNClassifier(_NetworkClassifier):
         return np.int32
 
     def _start(self, X: np.ndarray) -> nn.Module:
-        if self.embeddings is None:
-            vars(self).pop("ids_", None)  # of an earlier `fit` with embeddings
+        if not self._of_ids:
             return self.build_network()
         ids, counts = np.unique(X, return_counts=True)
         self.ids_ = ids[(ids > UNKNOWN) & (counts >= MIN_COUNT)]
@@ -323,6 +326,9 @@ class BiRNNClassifier(_NetworkClassifier):
         if self._of_ids:
             return torch.from_numpy(self._positions(X)).to(device)
         return torch.tensor(X, device=device).unsqueeze(1)
+
+    def _lengths(self, inputs: torch.Tensor) -> torch.Tensor | None:
+        return (inputs > 0).sum(dim=1).cpu() if self._of_ids else None
 
     def get_state(self) -> dict:
         state = super().get_state()
@@ -381,11 +387,6 @@ class FeedForwardClassifier(_NetworkClassifier):
     @property
     def title(self) -> str:
         return f"feed-forward {self.hidden_size}"
-
-
-def _lengths(ids: torch.Tensor) -> torch.Tensor:
-    """How many words each row of `ids` (N, T) has: (N,) int64 on the CPU."""
-    return (ids > 0).sum(dim=1).cpu()
 
 
 def _device(name: str) -> torch.device:

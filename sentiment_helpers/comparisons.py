@@ -44,11 +44,14 @@ def first_runs(results: list[Result]) -> list[Result]:
 
 def seeds_table(results: list[Result]) -> pd.DataFrame:
     """Validation accuracy of each network over its seeds: how many, mean, standard deviation."""
-    accuracies = pd.DataFrame(
-        [(result.title, result.random_state, result.valid["accuracy"]) for result in results],
-        columns=["network", "seed", "accuracy"],
-    )
-    return accuracies.groupby("network", sort=False)["accuracy"].agg(["count", "mean", "std"])
+    groups = _accuracies(results).groupby("network", sort=False)
+    return groups["accuracy"].agg(["count", "mean", "std"])
+
+
+def _accuracies(results: list[Result]) -> pd.DataFrame:
+    """A line for each training: `experiment`, `network` (its title), `seed`, `accuracy`."""
+    lines = [(r.experiment, r.title, r.random_state, r.valid["accuracy"]) for r in results]
+    return pd.DataFrame(lines, columns=["experiment", "network", "seed", "accuracy"])
 
 
 def mcnemar_table(predictions: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
@@ -109,10 +112,7 @@ def _of_the_report() -> str:
 
 
 def _of_seeds(results: list[Result]) -> Iterator[str]:
-    accuracies = pd.DataFrame(
-        [(result.experiment, result.random_state, result.valid["accuracy"]) for result in results],
-        columns=["experiment", "seed", "accuracy"],
-    ).pivot(index="seed", columns="experiment", values="accuracy")
+    accuracies = _accuracies(results).pivot(index="seed", columns="experiment", values="accuracy")
     titles = {result.experiment: result.title for result in results}
     for first, second in PAIRS:
         if not {first, second} <= titles.keys():

@@ -55,8 +55,8 @@ class BiRNN(nn.Module):
         super().__init__()
         self.skip_connections = skip_connections
         self.pooling = pooling
-        _one_of(CELLS, cell_type=cell_type.lower())
-        _one_of(POOLINGS, pooling=pooling)
+        _one_of("cell_type", cell_type.lower(), CELLS)
+        _one_of("pooling", pooling, POOLINGS)
         for probability in (dropout, layer_dropout, output_dropout):
             _check(probability, input_size=input_size, num_layers=num_layers,
                    hidden_size=hidden_size)  # fmt: skip
@@ -240,10 +240,9 @@ class FeedForward(nn.Module):
         return self.out(h).squeeze(1)  # (B,)
 
 
-def _one_of(known: Collection[str], **choice: str) -> None:
-    for name, value in choice.items():
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+def _one_of(name: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
 
 
 def _check(dropout: float, **sizes: int) -> None:

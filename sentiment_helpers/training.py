@@ -78,7 +78,7 @@ def fit(
     train: tuple[Tensor, Tensor],
     valid: tuple[Tensor, Tensor],
     *,
-    lengths: tuple[Tensor, Tensor] | None = None,
+    lengths: tuple[Tensor | None, Tensor | None] = (None, None),
     lr: float = 1e-4,
     other_lr: Mapping[str, float] | None = None,
     schedule: str = "constant",
@@ -96,8 +96,8 @@ def fit(
         network: maps a batch of inputs (B, …) to logits (B,).
         train, valid: inputs (N, …) and labels (N,) float32 of 0 and 1, on the network's device.
         lengths: of the rows in train and valid, (N,) int64 on the CPU: how many of a row's
-            leading columns mean something. A batch then has rows of like lengths, cut to the
-            longest.
+            leading columns mean something; None: all. With them, a batch has rows of like
+            lengths, cut to the longest.
         lr: Adam's learning rate.
         other_lr: learning rates of weights whose names begin with a key.
         schedule: "constant"; or "linear", learning rates that rise for the first `WARM_UP` of all
@@ -118,7 +118,6 @@ def fit(
             schedule is unknown.
     """
     history, stopping = History(), EarlyStopping(patience)
-    train_lengths, valid_lengths = lengths or (None, None)
     steps = -(-len(train[0]) // batch_size) * max_epochs
     step = _stepper(network, {"": lr, **(other_lr or {})}, _shares(schedule, steps), max_norm)
     order = torch.Generator().manual_seed(random_state)
@@ -136,12 +135,10 @@ def fit(
             torch.manual_seed(random_state)
             for epoch in range(1, max_epochs + 1):
                 start = time.perf_counter()
-                norm = _train_epoch(network, *train, train_lengths, step, batch_size, order)
+                norm = _train_epoch(network, *train, lengths[0], step, batch_size, order)
                 row = {"epoch": epoch, "gradient_norm": norm}
-                for side, (inputs, labels), of_rows in (
-                    ("train", train, train_lengths),
-                    ("valid", valid, valid_lengths),
-                ):
+                sides = zip(("train", "valid"), (train, valid), lengths, strict=True)
+                for side, (inputs, labels), of_rows in sides:
                     logits = predict_logits(network, inputs, of_rows)
                     probabilities = torch.sigmoid(logits.double()).cpu().numpy()
                     if metrics is not None:

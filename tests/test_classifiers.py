@@ -231,3 +231,13 @@ def test_features_are_refused_where_ids_are_expected(glove):
 
 def test_title_says_that_words_are_read(glove):
     assert BiRNNClassifier("lstm", 1, 64, embeddings=glove).title == "LSTM 1×64, words in order"
+
+
+def test_fitted_on_words_then_on_features(ordered):
+    """What an earlier `fit` kept decides nothing in a later one."""
+    texts, labels, glove = ordered
+    classifier = word_model(glove, max_epochs=1).fit(texts, labels)[-1]
+    X, y = make_data()
+    classifier.set_params(embeddings=None, pooling="last").fit(X, y)
+    assert not hasattr(classifier, "ids_")
+    assert classifier.predict(X).shape == y.shape
