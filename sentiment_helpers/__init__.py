@@ -1,6 +1,7 @@
 """Movie reviews read as positive or negative by bidirectional stacked RNNs over GloVe vectors."""
 
-from sentiment_helpers import comparisons, experiments, plots
+from sentiment_helpers import comparisons, experiments, plots, study
+from sentiment_helpers.bags import BagClassifier
 from sentiment_helpers.checkpoints import CheckpointError, load, save
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds, coverage
@@ -11,9 +12,11 @@ from sentiment_helpers.networks import BiRNN, FeedForward, WordBiRNN
 from sentiment_helpers.reviews import ReviewFileError, load_reviews, split_reviews
 from sentiment_helpers.scoring import score_csv
 from sentiment_helpers.text import clean, tokens
+from sentiment_helpers.together import Together
 from sentiment_helpers.training import EarlyStopping, gradient_norms
 
 __all__ = [
+    "BagClassifier",
     "BiRNN",
     "BiRNNClassifier",
     "CheckpointError",
@@ -24,6 +27,7 @@ __all__ = [
     "GloveFileError",
     "MeanEmbedding",
     "ReviewFileError",
+    "Together",
     "TokenIds",
     "WordBiRNN",
     "clean",
@@ -44,5 +48,6 @@ __all__ = [
     "save",
     "score_csv",
     "split_reviews",
+    "study",
     "tokens",
 ]

@@ -5,6 +5,7 @@ import json
 import sys
 
 from sentiment_helpers import CheckpointError, ReviewFileError, load, score_csv
+from sentiment_helpers.study import StudyFileError, run_study
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,10 +19,15 @@ def main(arguments: list[str] | None = None) -> int:
     score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
     show = commands.add_parser("show", help="what saved models are, and what they measured")
     show.add_argument("models", nargs="+", help=".pt files")
+    study = commands.add_parser("study", help="train networks of many depths, some 20 minutes")
+    study.add_argument("results", help="the JSON file for what they measure; one that is there "
+                       "already is gone on with")  # fmt: skip
     options = parser.parse_args(arguments)
     try:
+        if options.command == "study":
+            return run_study(options.results) or 0
         return _score(options) if options.command == "score" else _show(options)
-    except (CheckpointError, ReviewFileError, OSError) as error:
+    except (CheckpointError, ReviewFileError, StudyFileError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -8,7 +8,15 @@ import pandas as pd
 from scipy.stats import norm
 
 from sentiment_helpers.experiments import FIGURES, PLAIN, REPORT, REPORT_REVIEWS, SKIP, Result
-from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
+from sentiment_helpers.metrics import (
+    Difference,
+    evaluate,
+    holm,
+    intervals,
+    mcnemar,
+    paired_difference,
+)
+from sentiment_helpers.study import DEPTHS, Training, study_table
 
 PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
 """What the report concludes from one training each: the first is better than the second."""
@@ -146,3 +154,61 @@ def _of_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
     ]
     if asleep:
         yield f"No better than a coin (the interval of the AUC holds 0.5): {', '.join(asleep)}."
+
+
+def depths_table(results: list[Training]) -> pd.DataFrame:
+    """Validation accuracy of plain and skip networks of each depth in a study: means over the
+    seeds, and the mean difference of both with its 95 % interval. A row each; only depths with two
+    seeds or more."""
+    rows = {}
+    for depth, plain, skip in _plain_and_skip(results):
+        found = paired_difference(skip, plain)
+        rows[depth] = {
+            "seeds": len(plain),
+            "plain": plain.mean(),
+            "skip": skip.mean(),
+            "skip less plain": found.mean,
+            "low": found.low,
+            "high": found.high,
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("layers")
+
+
+def poolings_table(results: list[Training]) -> pd.DataFrame:
+    """Validation figures of each pooling in a study: means over the seeds, and the accuracy's
+    standard deviation."""
+    table = study_table(results)
+    groups = table[~table["num_layers"].isin(DEPTHS)].groupby("pooling", sort=False)
+    return groups.agg(
+        seeds=("accuracy", "count"),
+        accuracy=("accuracy", "mean"),
+        deviation=("accuracy", "std"),
+        roc_auc=("roc_auc", "mean"),
+        loss=("loss", "mean"),
+    )
+
+
+def depth_findings(results: list[Training]) -> list[str]:
+    """What a study says of skip connections, a sentence for each depth, made from its figures."""
+    said = []
+    for depth, plain, skip in _plain_and_skip(results):
+        found: Difference = paired_difference(skip, plain)
+        verdict = "cannot be told apart"
+        if found.supported:
+            verdict = "differ: skip is better" if found.mean > 0 else "differ: plain is better"
+        said.append(
+            f"{depth} layers, {len(plain)} seeds on the same rows: skip less plain is "
+            f"{found.mean:+.4f} in accuracy, 95 % interval {found.low:+.4f} to {found.high:+.4f}. "
+            f"They {verdict}."
+        )
+    return said
+
+
+def _plain_and_skip(results: list[Training]) -> Iterator[tuple[int, pd.Series, pd.Series]]:
+    """For each depth of a study, the accuracies of both kinds by seed, where both are there."""
+    table = study_table(results)
+    for depth in DEPTHS:
+        of_depth = table[table["num_layers"] == depth]
+        both = of_depth.pivot(index="random_state", columns="skip_connections", values="accuracy")
+        if both.shape[1] == 2 and len(both := both.dropna()) > 1:
+            yield depth, both[False], both[True]

@@ -123,13 +123,24 @@ class TokenIds(TransformerMixin, BaseEstimator):
         rows = []
         for text in _checked(texts):
             ids = [id_ for chunk in chunks(text) for id_ in ids_of[chunk]] or [UNKNOWN]
-            if len(ids) > self.max_length:
-                end = self.max_length // 2
-                ids = ids[: self.max_length - end] + ids[len(ids) - end :]
+            ids = self._kept(ids)
             row = np.zeros(self.max_length, np.int32)
             row[: len(ids)] = ids
             rows.append(row)
         return np.stack(rows) if rows else np.empty((0, self.max_length), np.int32)
+
+    def origins(self, text: str) -> list[int]:
+        """For each id that `transform` gives for `text`, which piece of it (`text.pieces`) it is
+        from; nothing for a text without any word."""
+        counts = [len(self._ids_of_chunk(chunk)) for chunk in chunks(text)]
+        return self._kept(np.repeat(np.arange(len(counts)), counts).tolist())
+
+    def _kept(self, values: list) -> list:
+        """Of the values for a review's words in order, those of the words that are read."""
+        if len(values) <= self.max_length:
+            return values
+        end = self.max_length // 2
+        return values[: self.max_length - end] + values[len(values) - end :]
 
     def _ids_of_chunk(self, chunk: str) -> list[int]:
         ids = []

@@ -142,11 +142,15 @@ class WordBiRNN(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits (B,) of reviews `ids` (B, T) int64, right-padded with 0, a word at least each."""
-        lengths = (ids > 0).sum(dim=1)  # (B,)
         if self.training and self.word_dropout:
             dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout  # (B, T)
             ids = ids.masked_fill(dropped & (ids > 0), 1)
-        return self.body(self.embedding(ids), lengths)
+        return self.body(self.embedding(ids), _lengths(ids))
+
+    def attention_weights(self, ids: Tensor) -> Tensor:
+        """How much each word counts, (B, T), see `BiRNN.attention_weights`."""
+        lengths = _lengths(ids)
+        return self.body.attention_weights(*self.body.states(self.embedding(ids), lengths), lengths)
 
 
 class Stack(nn.Module):
@@ -201,6 +205,11 @@ def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
     back = lengths.unsqueeze(1) - 1 - t  # (B, T), below 0 on padding
     order = torch.where(back >= 0, back, t)  # (B, T)
     return x.gather(1, order.unsqueeze(2).expand_as(x))
+
+
+def _lengths(ids: Tensor) -> Tensor:
+    """The numbers of words (B,) of reviews `ids` (B, T), right-padded with 0."""
+    return (ids > 0).sum(dim=1)
 
 
 def _padding(x: Tensor, lengths: Tensor) -> Tensor:

@@ -8,12 +8,12 @@ from matplotlib.patches import FancyArrowPatch
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
+from sentiment_helpers.colours import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE
 from sentiment_helpers.experiments import REPORT, Result
+from sentiment_helpers.highlights import highlight_words as highlight_words
 from sentiment_helpers.networks import layer_numbers
+from sentiment_helpers.study import DEPTHS, Training, study_table
 
-# Okabe and Ito's palette: told apart by every kind of colour vision.
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#595959"
-COLOURS, MARKERS = (BLUE, ORANGE, GREEN, PURPLE), "osD^"
 SIDES = {"train": (BLUE, "o", "training"), "valid": (ORANGE, "s", "validation")}
 METRICS = {
     "loss": "loss (nats a review)",
@@ -129,13 +129,46 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
     ax = _axes(ax)
     for colour, marker, (name, values) in zip(COLOURS, MARKERS, norms.items(), strict=False):
         layers = {
-            int(weight.split(".")[2]): norm
+            int(weight.split(".")[-2]): norm
             for weight, norm in values.items()
-            if weight.startswith("forward_stack") and "weight_ih" in weight
+            if "forward_stack" in weight and "weight_ih" in weight
         }
         ax.plot(list(layers), list(layers.values()), color=colour, marker=marker, label=name)
     ax.set(xlabel="layer (1 reads the review)", ylabel="gradient norm of weight_ih", yscale="log")
     return _over_whole_numbers(ax)
+
+
+def depths(results: list[Training], ax: Axes | None = None) -> Axes:
+    """Accuracy over the number of layers, plain and skip, of a study: a mark for each seed, a
+    line through the means."""
+    ax = _axes(ax)
+    table = study_table(results)
+    table = table[table["num_layers"].isin(DEPTHS)]
+    for skip, name, colour, marker, side in ((False, "plain", ORANGE, "s", -1),
+                                             (True, "skip", BLUE, "o", 1)):  # fmt: skip
+        chosen = table[table["skip_connections"] == skip]
+        x = chosen["num_layers"] + 0.12 * side
+        ax.plot(x, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
+        means = chosen.groupby("num_layers")["accuracy"].mean()
+        ax.plot(means, color=colour, label=f"{name}, mean of seeds")
+    ax.set(xlabel="layers", ylabel=METRICS["accuracy"], xticks=DEPTHS)
+    ax.grid(alpha=0.3)
+    ax.legend()
+    return ax
+
+
+def poolings(results: list[Training], ax: Axes | None = None) -> Axes:
+    """Accuracy of each pooling of a study: a mark for each seed, a bar at the mean."""
+    ax = _axes(ax)
+    table = study_table(results)
+    table = table[~table["num_layers"].isin(DEPTHS)]
+    for number, (_, chosen) in enumerate(groups := table.groupby("pooling", sort=False)):
+        ax.plot([number] * len(chosen), chosen["accuracy"], "o", color=BLUE, markersize=5)
+        ax.hlines(chosen["accuracy"].mean(), number - 0.3, number + 0.3, color=ORANGE)
+    ax.set_xticks(range(len(groups)), [name for name, _ in groups])
+    ax.set(xlabel="pooling", ylabel=METRICS["accuracy"])
+    ax.grid(axis="y", alpha=0.3)
+    return ax
 
 
 def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None) -> Axes:

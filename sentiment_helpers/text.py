@@ -47,11 +47,18 @@ def chunks(text: str) -> list[str]:
     Markup goes before punctuation does, or else ``<br />`` would leave the word "br". Entities
     such as ``&amp;`` become their characters.
     """
+    return _without_markup(text).lower().split()
+
+
+def pieces(text: str) -> list[str]:
+    """What `chunks` returns, as many of them, but in the case in which they were written."""
+    return _without_markup(text).split()
+
+
+def _without_markup(text: str) -> str:
     if "<" in text:
         text = _MARKUP.sub(" ", text)
-    if "&" in text:
-        text = html.unescape(text)
-    return text.lower().split()
+    return html.unescape(text) if "&" in text else text
 
 
 @lru_cache(maxsize=2**20)  # at about 200 bytes an entry, at most 200 MB on endless data

@@ -14,8 +14,8 @@ README = (ROOT / "README.md").read_text("utf-8")
 # A file imports from files above it in this list, never from one below.
 ROOMS = [
     "files", "text", "reviews", "glove", "features", "one_step", "networks", "training",
-    "metrics", "classifiers", "checkpoints", "scoring", "experiments", "comparisons", "plots",
-    "__init__", "__main__",
+    "metrics", "estimators", "classifiers", "bags", "together", "checkpoints", "scoring", "colours",
+    "highlights", "experiments", "study", "comparisons", "plots", "__init__", "__main__",
 ]  # fmt: skip
 
 

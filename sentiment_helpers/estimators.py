@@ -1,0 +1,176 @@
+"""What the classifiers that train a network share. Knows no network."""
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from sentiment_helpers.metrics import evaluate
+from sentiment_helpers.training import fit, predict_logits
+
+
+class NetworkClassifier(ClassifierMixin, BaseEstimator):
+    """What the classifiers share: the trainer, and the same attributes once fitted.
+
+    Each has a `title` for progress bars and figures, and a `build_network` that makes an untrained
+    network for `n_features_in_` features.
+
+    Attributes:
+        classes_: the two labels, sorted; the second one is the positive class.
+        network_: the trained network, with the weights of the best epoch.
+        history_: a table with a row for each epoch; columns as in `training.History.epochs`.
+        best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
+    """
+
+    def fit(self, X, y, validation: tuple | None = None) -> Self:
+        """Train on features (N, D) and labels (N,) of two classes.
+
+        `validation` is another (features, labels) pair, which decides when to stop and which
+        epoch is kept; without it, a tenth of the rows is set aside for that, stratified.
+
+        Raises:
+            ValueError: not two classes, a value that is not finite, or a parameter out of range.
+        """
+        X, y = validate_data(self, X, y, dtype=self._dtype(X))
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) != 2:
+            count = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
+            raise ValueError(
+                f"Only binary classification is supported: labels of two classes are needed, "
+                f"{count} found"
+            )
+        if validation is None:
+            X, X_valid, y, y_valid = train_test_split(
+                X, y, test_size=max(len(y) // 10, 2), stratify=y, random_state=self.random_state
+            )
+        else:
+            X_valid, y_valid = validation
+            X_valid, y_valid = validate_data(
+                self, X_valid, y_valid, dtype=self._dtype(X_valid), reset=False
+            )
+        device = _device(self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            self.network_ = self._start(X).to(device)
+        train, valid = self._inputs(X, device), self._inputs(X_valid, device)
+        history = fit(
+            self.network_,
+            (train, self._targets(y, device)),
+            (valid, self._targets(y_valid, device)),
+            lengths=(self._lengths(train), self._lengths(valid)),
+            lr=self.lr,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            patience=self.patience,
+            max_norm=self.max_norm,
+            random_state=self.random_state,
+            metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
+            description=self.title if self.verbose else None,
+            **self._training(),
+        )
+        self._finish()
+        self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
+        self.best_epoch_ = history.best_epoch
+        self.stopped_ = history.stopped
+        self.valid_probabilities_ = history.probabilities
+        return self
+
+    def decision_function(self, X) -> np.ndarray:
+        """Logits (N,) of the positive class for features (N, D)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=self._dtype(X), reset=False)
+        inputs = self._inputs(X, next(self.network_.parameters()).device)
+        return predict_logits(self.network_, inputs, self._lengths(inputs)).cpu().numpy()
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(N, 2) float64: the probability of each of `classes_`."""
+        positive = torch.sigmoid(torch.from_numpy(self.decision_function(X)).double()).numpy()
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X) -> np.ndarray:
+        """(N,) labels: the positive class where its probability is above one half."""
+        positive = self.decision_function(X) > 0
+        return self.classes_[positive.astype(int)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def get_state(self) -> dict:
+        """Parameters, weights and history, as tensors and plain values."""
+        check_is_fitted(self)
+        parameters = self.get_params()
+        del parameters["device"], parameters["verbose"]  # of this machine and this run
+        return {
+            "parameters": parameters,
+            "classes": self.classes_.tolist(),
+            "n_features_in": self.n_features_in_,
+            "weights": {name: w.cpu() for name, w in self.network_.state_dict().items()},
+            "history": self.history_.reset_index().to_dict("records"),
+            "best_epoch": self.best_epoch_,
+            "stopped": self.stopped_,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict) -> Self:
+        """A fitted classifier again, on this machine's device."""
+        classifier = cls._unfitted(state)
+        classifier.network_ = classifier.build_network()
+        classifier.network_.load_state_dict(state["weights"])
+        classifier.network_.to(_device(classifier.device)).eval()
+        classifier.history_ = pd.DataFrame(state["history"]).set_index("epoch")
+        classifier.best_epoch_ = state["best_epoch"]
+        classifier.stopped_ = state["stopped"]
+        return classifier
+
+    @classmethod
+    def _unfitted(cls, state: dict) -> Self:
+        """With all that `build_network` asks for."""
+        classifier = cls(**state["parameters"])
+        classifier.classes_ = np.array(state["classes"])
+        classifier.n_features_in_ = state["n_features_in"]
+        return classifier
+
+    def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"validation labels {unknown[:5]} are not among {self.classes_}")
+        return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
+
+    # What a classifier that reads ids does otherwise.
+
+    def _dtype(self, X) -> type:
+        return np.float32
+
+    def _start(self, X: np.ndarray) -> nn.Module:
+        """The untrained network for training features `X`."""
+        return self.build_network()
+
+    def _training(self) -> dict:
+        """Further arguments of `training.fit`."""
+        return {}
+
+    def _finish(self) -> None:
+        """What is done with the trained network."""
+
+    def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
+        """Features (N, D) as the network takes them."""
+        return torch.tensor(X, device=device)
+
+    def _lengths(self, inputs: torch.Tensor) -> torch.Tensor | None:
+        """For `training.fit`: how many columns of each row mean something; None: all."""
+        return None
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

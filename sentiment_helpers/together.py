@@ -1,0 +1,67 @@
+"""Several fitted models as one. Trains none of them."""
+
+from typing import Self
+
+import numpy as np
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted
+
+
+class Together(ClassifierMixin, BaseEstimator):
+    """The weighted sum of several models' log-odds: models with different mistakes mend each other.
+
+    `fit` leaves the models as they are and only chooses the weights, on rows that none of them was
+    trained on: those of a logistic regression on their log-odds (Wolpert 1992; scikit-learn's
+    `StackingClassifier` with `cv="prefit"`, but for what a file can keep).
+
+    Args:
+        models: (name, model) pairs; each is fitted, takes texts and has a `decision_function`.
+
+    Attributes:
+        classes_: the two labels, sorted; the second one is the positive class.
+        weights_: (models,) float64, of each model's log-odds.
+        intercept_: what is added to their sum.
+    """
+
+    def __init__(self, models: list[tuple[str, ClassifierMixin]]):
+        self.models = models
+
+    @property
+    def title(self) -> str:
+        return " + ".join(name for name, _ in self.models)
+
+    def fit(self, X, y) -> Self:
+        """Choose the weights on texts (N,) and labels (N,) that no model has seen.
+
+        Raises:
+            ValueError: the models were trained on other labels than those in `y`.
+        """
+        for name, model in self.models:
+            check_is_fitted(model)
+            if not np.array_equal(model.classes_, np.unique(y)):
+                raise ValueError(f"{name} knows {model.classes_}, but y holds {np.unique(y)}")
+        regression = LogisticRegression(C=np.inf).fit(self._log_odds(X), y)
+        self.classes_ = regression.classes_
+        self.weights_ = regression.coef_[0]
+        self.intercept_ = float(regression.intercept_[0])
+        return self
+
+    def decision_function(self, X) -> np.ndarray:
+        """Log-odds (N,) of the positive class for texts (N,)."""
+        check_is_fitted(self)
+        return self._log_odds(X) @ self.weights_ + self.intercept_
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(N, 2) float64: the probability of each of `classes_`."""
+        positive = expit(self.decision_function(X))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X) -> np.ndarray:
+        """(N,) labels: the positive class where its probability is above one half."""
+        return self.classes_[(self.decision_function(X) > 0).astype(int)]
+
+    def _log_odds(self, X) -> np.ndarray:
+        columns = [model.decision_function(X) for _, model in self.models]
+        return np.column_stack(columns).astype(np.float64)  # (N, models)
