@@ -89,7 +89,12 @@ def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd
 
 def verdicts(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
     """For every two models, by name, whether one is more accurate on these rows, in words."""
-    pairs = mcnemar_table({name: p > 0.5 for name, p in probabilities.items()}, labels)
+    return differences({name: p > 0.5 for name, p in probabilities.items()}, labels)
+
+
+def differences(predictions: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
+    """What `verdicts` says, from predictions (N,) of 0 and 1."""
+    pairs = mcnemar_table(predictions, labels)
     said = []
     for first, second, difference, _, p in pairs.itertuples(index=False):
         better, worse = (first, second) if difference > 0 else (second, first)

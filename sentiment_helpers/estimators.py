@@ -1,10 +1,11 @@
-"""What the classifiers that train a network share. Knows no network."""
+"""What the classifiers share, above all those that train a network. Knows no network."""
 
 from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import check_classification_targets
@@ -15,7 +16,26 @@ from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.training import fit, predict_logits
 
 
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
+class LogOddsClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier of two classes whose `decision_function` gives the log-odds of the second."""
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(N, 2) float64: the probability of each of `classes_`."""
+        positive = expit(self.decision_function(X).astype(np.float64))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X) -> np.ndarray:
+        """(N,) labels: the positive class where its probability is above one half."""
+        positive = self.decision_function(X) > 0
+        return self.classes_[positive.astype(int)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+class NetworkClassifier(LogOddsClassifier):
     """What the classifiers share: the trainer, and the same attributes once fitted.
 
     Each has a `title` for progress bars and figures, and a `build_network` that makes an untrained
@@ -88,21 +108,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=self._dtype(X), reset=False)
         inputs = self._inputs(X, next(self.network_.parameters()).device)
         return predict_logits(self.network_, inputs, self._lengths(inputs)).cpu().numpy()
-
-    def predict_proba(self, X) -> np.ndarray:
-        """(N, 2) float64: the probability of each of `classes_`."""
-        positive = torch.sigmoid(torch.from_numpy(self.decision_function(X)).double()).numpy()
-        return np.column_stack([1 - positive, positive])
-
-    def predict(self, X) -> np.ndarray:
-        """(N,) labels: the positive class where its probability is above one half."""
-        positive = self.decision_function(X) > 0
-        return self.classes_[positive.astype(int)]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
 
     def get_state(self) -> dict:
         """Parameters, weights and history, as tensors and plain values."""

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from sentiment_helpers.classifiers import BiRNNClassifier
 from sentiment_helpers.files import written_whole
-from sentiment_helpers.metrics import intervals
+from sentiment_helpers.metrics import evaluate, intervals
 
 REPORT_REVIEWS = 45_008
 REPORT = pd.read_csv(Path(__file__).with_name("report_results.csv"), index_col="experiment")
@@ -37,12 +37,12 @@ class Result:
     """What one training gave; all of it plain values, so that it can be written as JSON.
 
     Attributes:
-        experiment: the row's name in `REPORT`.
+        experiment: the row's name in `REPORT`, or another one.
         title: the network in a few words.
         random_state: the seed.
         epochs, best_epoch, stopped: as in `training.History`.
         seconds: of training, while other rows may have used the other cores.
-        train, valid: figures of the best epoch, by name.
+        train, valid: figures of the best epoch, by name; train where the trainer took them.
         intervals: 95 % intervals of validation figures, see `metrics.intervals`.
         roc: the true positive rate at each of `FALSE_POSITIVE_RATES`.
         predictions: for each validation row in order, a character 0 or 1.
@@ -92,7 +92,11 @@ def run(name: str, train: tuple, valid: tuple, **changes) -> Result:
     """
     start = time.perf_counter()
     fitted = classifier(name, **changes).fit(*train, validation=valid)
-    seconds = time.perf_counter() - start
+    return measured(name, fitted, valid, time.perf_counter() - start)
+
+
+def measured(name: str, fitted: BiRNNClassifier, valid: tuple, seconds: float) -> Result:
+    """What a classifier, fitted in so many seconds, comes to on (features, labels)."""
     labels, probabilities = valid[1], fitted.predict_proba(valid[0])[:, 1]
     best = fitted.history_.loc[fitted.best_epoch_]
     false_positives, true_positives, _ = roc_curve(labels, probabilities)
@@ -105,7 +109,7 @@ def run(name: str, train: tuple, valid: tuple, **changes) -> Result:
         stopped=fitted.stopped_,
         seconds=seconds,
         train={figure: float(best[f"train_{figure}"]) for figure in FIGURES},
-        valid={figure: float(best[f"valid_{figure}"]) for figure in FIGURES},
+        valid=evaluate(labels, probabilities)._asdict(),
         intervals=intervals(labels, probabilities),
         roc=np.interp(FALSE_POSITIVE_RATES, false_positives, true_positives).round(4).tolist(),
         predictions="".join(np.where(probabilities > 0.5, "1", "0")),

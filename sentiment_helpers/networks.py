@@ -32,7 +32,7 @@ class BiRNN(nn.Module):
         skip_connections: see `Stack`.
         pooling: what is made of a review's states. "last": those after the last word read (the
             report's); "max": the greatest of each unit; "attention": their mean, weighted by a
-            learned score; "attention+max": both.
+            learned score (Yang et al. 2016); "attention+max": both.
         layer_dropout: as `dropout`, for the states between two layers.
         output_dropout: probability with which a value before the linear layer is zeroed.
 
@@ -66,7 +66,11 @@ class BiRNN(nn.Module):
         self.forward_stack = Stack(*stack, layer_dropout)
         self.backward_stack = Stack(*stack, layer_dropout)
         if "attention" in pooling:
-            self.attention = nn.Linear(2 * hidden_size, 1)
+            self.attention = nn.Sequential(
+                nn.Linear(2 * hidden_size, hidden_size),
+                nn.Tanh(),
+                nn.Linear(hidden_size, 1, bias=False),
+            )
         self.out = nn.Linear((pooling.count("+") + 1) * 2 * hidden_size, 1)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:

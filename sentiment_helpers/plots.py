@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
@@ -194,6 +195,26 @@ def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None
     ax.set(xlim=(-0.3, 4.3), ylim=(-0.5, top + 0.5))
     ax.axis("off")
     return ax
+
+
+def mark_quick() -> None:
+    """In a notebook: from here on every new figure, and every table shown, says that it is of a
+    quick run and no result."""
+    from IPython import get_ipython  # only where there is a notebook
+    from pandas.io.formats.style import Styler
+
+    plt.rcParams["figure.hooks"] = [f"{__name__}:_mark_figure"]
+    html = get_ipython().display_formatter.formatters["text/html"]
+    for kind in (pd.DataFrame, Styler):
+        html.for_type(kind, _marked_table)
+
+
+def _mark_figure(figure: Figure) -> None:
+    figure.text(0.995, 0.995, "quick", ha="right", va="top", color=ORANGE, weight="bold")
+
+
+def _marked_table(table) -> str:
+    return f'<p style="color:{ORANGE}"><b>quick</b></p>{table._repr_html_()}'
 
 
 def _over_whole_numbers(ax: Axes) -> Axes:

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from sentiment_helpers.training import gradient_norms
 
 DEPTHS = (2, 4, 8, 14)
 SEEDS = (1, 2, 3, 4, 5)
-TRAIN_ROWS, VALID_ROWS, MAX_LENGTH = 6000, 3000, 150
+TRAIN_ROWS, VALID_ROWS, MAX_LENGTH = 4000, 3000, 120
 GRADIENT_ROWS = 256
 DEPTH_SETTINGS = {"hidden_size": 16, "pooling": "attention+max"}
 POOLING_SETTINGS = {"hidden_size": 32, "num_layers": 1}
@@ -38,8 +38,8 @@ SHARED = {
     "embedding_lr": 1e-3,
     "schedule": "linear",
     "max_norm": 1.0,
-    "max_epochs": 4,
-    "patience": 4,
+    "max_epochs": 5,
+    "patience": 2,
 }
 DATA = {
     "reviews": "bundled",

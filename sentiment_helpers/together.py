@@ -3,13 +3,14 @@
 from typing import Self
 
 import numpy as np
-from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
+from sentiment_helpers.estimators import LogOddsClassifier
 
-class Together(ClassifierMixin, BaseEstimator):
+
+class Together(LogOddsClassifier):
     """The weighted sum of several models' log-odds: models with different mistakes mend each other.
 
     `fit` leaves the models as they are and only chooses the weights, on rows that none of them was
@@ -52,15 +53,6 @@ class Together(ClassifierMixin, BaseEstimator):
         """Log-odds (N,) of the positive class for texts (N,)."""
         check_is_fitted(self)
         return self._log_odds(X) @ self.weights_ + self.intercept_
-
-    def predict_proba(self, X) -> np.ndarray:
-        """(N, 2) float64: the probability of each of `classes_`."""
-        positive = expit(self.decision_function(X))
-        return np.column_stack([1 - positive, positive])
-
-    def predict(self, X) -> np.ndarray:
-        """(N,) labels: the positive class where its probability is above one half."""
-        return self.classes_[(self.decision_function(X) > 0).astype(int)]
 
     def _log_odds(self, X) -> np.ndarray:
         columns = [model.decision_function(X) for _, model in self.models]

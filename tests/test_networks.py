@@ -163,9 +163,12 @@ def test_pooling_by_hand():
     lengths = torch.tensor([2])
     network = BiRNN(1, "rnn", 1, 1, 0.0, pooling="attention+max")
     with torch.no_grad():
-        network.attention.weight.copy_(torch.tensor([[1.0, 0.0]]))
-        network.attention.bias.zero_()
-    second = 1 / (1 + math.exp(-2))  # scores 1 and 3
+        hidden, _, context = network.attention
+        hidden.weight.copy_(torch.tensor([[0.5, 0.0]]))
+        hidden.bias.zero_()
+        context.weight.fill_(2)
+    first, second = 2 * math.tanh(0.5), 2 * math.tanh(1.5)  # scores
+    second = 1 / (1 + math.exp(first - second))
     weights = network.attention_weights(forward, backward, lengths)
     torch.testing.assert_close(weights, torch.tensor([[1 - second, second, 0.0]]))
     expected = [1 * (1 - second) + 3 * second, 4 * (1 - second) + 5 * second, 3, 5]

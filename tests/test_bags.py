@@ -1,0 +1,88 @@
+"""The bag of words and pairs: what it counts, what it learns, what it cannot know."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.pipeline import make_pipeline
+
+from sentiment_helpers import BagClassifier, Glove, TokenIds, load, save
+from sentiment_helpers.bags import Bag, _grams
+
+PAIR = 2**32
+
+
+def test_distinct_words_and_pairs_of_known_words():
+    ids = np.array([[5, 3, 5, 3, 0], [4, 1, 4, 0, 0]], np.int32)  # 1 is unknown, 0 padding
+    found = [sorted(set(row) - {0}) for row in _grams(ids).tolist()]
+    assert found == [[3, 5, 3 * PAIR + 5, 5 * PAIR + 3], [4]]
+    assert [np.count_nonzero(row) for row in _grams(ids)] == [4, 1]
+
+
+def test_the_logit_is_a_weighted_sum():
+    network = Bag(torch.tensor([0.0, 3.0, 4.0]))
+    with torch.no_grad():
+        network.embedding.weight[:, 0] = torch.tensor([0.0, 10.0, 100.0])
+        network.bias.fill_(1)
+    logits = network(torch.tensor([[1, 2], [2, 0], [0, 0]]))
+    assert logits.tolist() == pytest.approx([1 + 0.6 * 10 + 0.8 * 100, 1 + 100, 1])
+
+
+@pytest.fixture(scope="module")
+def paired():
+    """Labels that follow from pairs, not from words: "not good" and "not bad" turn them round."""
+    rng = np.random.default_rng(0)
+    kinds = {0: ("not good", "very bad"), 1: ("not bad", "very good")}
+    labels = rng.integers(0, 2, 300)
+    texts = [f"film {kinds[y][rng.integers(2)]} it was" for y in labels]
+    words = "good bad not very film it was".split()
+    return texts, labels, Glove("seven", words, np.zeros((7, 2), np.float32))
+
+
+def test_learns_from_pairs(paired):
+    texts, labels, glove = paired
+    model = make_pipeline(TokenIds(glove, 12), BagClassifier(max_epochs=8))
+    model.fit(texts[:200], labels[:200])
+    assert model.score(texts[200:], labels[200:]) == 1
+    grams = model[-1].grams_
+    assert (np.diff(grams) > 0).all()
+    pairs = [((g >> 32) - 2, (g & (PAIR - 1)) - 2) for g in grams.tolist() if g > PAIR]
+    assert {"not good", "very bad"} <= {f"{glove.words[a]} {glove.words[b]}" for a, b in pairs}
+
+
+def test_unknown_pairs_and_empty_reviews(paired):
+    texts, labels, glove = paired
+    model = make_pipeline(TokenIds(glove, 12), BagClassifier()).fit(texts, labels)
+    bias = model[-1].network_.bias.item()
+    assert model.decision_function(["", "zzz zzz"]).tolist() == pytest.approx([bias, bias])
+    alone = model.decision_function(["not good"])
+    longer = model.decision_function(["not good", " ".join(texts)[:200]])
+    assert longer[0] == pytest.approx(alone[0], abs=1e-6)
+
+
+def test_only_what_two_reviews_hold_has_a_value(glove):
+    """However often one review repeats it."""
+    texts = ["good film", "good film", "bad bad bad dull", "not film"]
+    model = make_pipeline(TokenIds(glove, 6), BagClassifier(max_epochs=1))
+    X = model[0].fit_transform(texts)
+    model[-1].fit(X, [1, 1, 0, 0], validation=(X, [1, 1, 0, 0]))
+    good, film = glove.index["good"] + 2, glove.index["film"] + 2
+    assert model[-1].grams_.tolist() == sorted([good, film, good * PAIR + film])
+
+
+def test_saved_and_loaded(paired, tmp_path):
+    texts, labels, glove = paired
+    model = make_pipeline(TokenIds(glove, 12), BagClassifier()).fit(texts, labels)
+    save(model, tmp_path / "bag.pt")
+    again = load(tmp_path / "bag.pt")
+    assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert again[-1].title == "bag of words and pairs"
+
+
+def test_weights_are_inverse_document_frequencies(paired):
+    texts, labels, glove = paired
+    X = TokenIds(glove, 12).fit_transform(texts)
+    bag = BagClassifier(max_epochs=1).fit(X, labels, validation=(X, labels))
+    grams = _grams(X)
+    held = (grams[:, :, None] == bag.grams_).any(axis=1)  # (N, V)
+    expected = np.log(len(texts) / held.sum(axis=0)) + 1
+    np.testing.assert_allclose(bag.network_.idf[1:], expected, rtol=1e-6)

@@ -1,0 +1,104 @@
+"""Models as one: the weights, what is refused, saving."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sentiment_helpers import BiRNNClassifier, MeanEmbedding, Together, load, load_glove, save
+from sentiment_helpers.experiments import tfidf_pairs
+
+
+class LogOdds(ClassifierMixin, BaseEstimator):
+    """A fitted model whose log-odds are the text itself."""
+
+    classes_ = np.array([0, 1])
+    fitted_ = True
+
+    def __init__(self, noise=0.0):
+        self.noise = noise
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self):
+        pass
+
+    def decision_function(self, texts):
+        rng = np.random.default_rng(int(self.noise))
+        return np.array([float(text) for text in texts]) + self.noise * rng.normal(size=len(texts))
+
+
+def test_weights_are_those_of_a_logistic_regression():
+    rng = np.random.default_rng(0)
+    log_odds = rng.normal(size=4000) * 2
+    labels = (rng.random(4000) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    texts = [repr(value) for value in log_odds]
+    right, noisy = LogOdds(), LogOdds(noise=3.0)
+    together = Together([("right", right), ("noisy", noisy)]).fit(texts, labels)
+    assert together.weights_ == pytest.approx([1, 0], abs=0.1)
+    assert together.intercept_ == pytest.approx(0, abs=0.1)
+    assert together.title == "right + noisy"
+    positive = together.predict_proba(texts)[:, 1]
+    assert ((positive > 0.5) == together.predict(texts)).all()
+
+
+def test_other_labels_are_refused():
+    with pytest.raises(ValueError, match=r"right knows \[0 1\], but y holds \[1 2\]"):
+        Together([("right", LogOdds())]).fit(["1.0", "2.0"], [1, 2])
+
+
+def test_unfitted(glove):
+    with pytest.raises(NotFittedError):
+        Together([("right", LogOdds())]).predict(["1.0"])
+    with pytest.raises(NotFittedError):
+        Together([("pairs", tfidf_pairs())]).fit(["good", "bad"], [1, 0])
+
+
+@pytest.fixture(scope="module")
+def members(reviews):
+    rows = reviews[:400]
+    network = make_pipeline(MeanEmbedding(load_glove()), BiRNNClassifier(max_epochs=1))
+    return [
+        ("network", network.fit(rows["review"], rows["label"])),
+        ("TF-IDF", tfidf_pairs().fit(rows["review"], rows["label"])),
+    ]
+
+
+def test_saved_and_loaded(members, reviews, tmp_path):
+    others = reviews[400:700]
+    together = Together(members).fit(others["review"], others["label"])
+    save(together, tmp_path / "t.pt")
+    again = load(tmp_path / "t.pt")
+    assert (again.predict_proba(others["review"]) == together.predict_proba(others["review"])).all()
+    assert again.title == "network + TF-IDF"
+    assert again.classes_.tolist() == [0, 1]
+
+
+def test_a_loaded_tfidf_model_cuts_texts_as_it_did(tmp_path):
+    texts, labels = ["A good FILM", "a bad film", "good", "bad"], [1, 0, 1, 0]
+    vectorizer = TfidfVectorizer(lowercase=False, stop_words=["film"], token_pattern=r"\w+")
+    model = make_pipeline(vectorizer, LogisticRegression()).fit(texts, labels)
+    save(model, tmp_path / "m.pt")
+    again = load(tmp_path / "m.pt")
+    assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert again[0].get_params()["stop_words"] == ["film"]
+
+
+def test_a_tokenizer_of_ones_own_cannot_be_saved(tmp_path):
+    vectorizer = TfidfVectorizer(tokenizer=str.split, token_pattern=None)
+    model = make_pipeline(vectorizer, LogisticRegression()).fit(["good", "bad"], [1, 0])
+    with pytest.raises(ValueError, match="its own tokenizer cannot be saved"):
+        save(model, tmp_path / "m.pt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_members_are_not_trained_again(members, reviews):
+    others = reviews[400:500]
+    before = members[1][1][-1].coef_.copy()
+    Together(members).fit(others["review"], others["label"])
+    assert (members[1][1][-1].coef_ == before).all()
+    assert clone(Together(members)).get_params()["models"][0][0] == "network"
