@@ -10,7 +10,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to serve root, the only user of many containers, unless told to.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run test lab bench notebooks
+.PHONY: run full study test lab bench notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml
@@ -21,14 +21,28 @@ ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-run: .venv/ready  ## run both notebooks; leaves them in runs/, the models in models/
+# Both notebooks, with the parameters in PARAMETERS.
+define execute
 	@mkdir -p runs
 	@for name in $(NOTEBOOKS); do \
-		$(BIN)/papermill --cwd notebooks notebooks/$$name.ipynb runs/$$name.ipynb && \
+		$(BIN)/papermill --cwd notebooks $(PARAMETERS) notebooks/$$name.ipynb runs/$$name.ipynb && \
 		$(NBCONVERT) --to html runs/$$name.ipynb || exit 1; \
 	done
+endef
+
+run: PARAMETERS = -p QUICK True
+run: .venv/ready  ## a quick look: both notebooks on fewer rows and epochs, all of it into runs/
+	$(execute)
+	@echo && $(BIN)/python -m sentiment_helpers show runs/RNN.pt runs/RNNSkip.pt
+	@echo "Executed notebooks, their HTML, models: runs/   (a quick run; the good models: models/)"
+
+full: .venv/ready  ## both notebooks at their default parameters; the models go to models/
+	$(execute)
 	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
 	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
+
+study: .venv/ready  ## depths, skip connections and poolings with five seeds; goes on where it was
+	$(BIN)/python -m sentiment_helpers study models/study.json
 
 test: .venv/ready  ## the whole test suite
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -40,7 +54,7 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 bench: .venv/ready  ## speed against the report's recipe, into benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
-notebooks: run  ## put the outputs of a run at the default parameters into notebooks/
+notebooks: full  ## put the outputs of a run at the default parameters into notebooks/
 	$(NBCONVERT) --to notebook --output-dir notebooks \
 		--ClearMetadataPreprocessor.enabled=True \
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \

@@ -16,7 +16,7 @@ from sentiment_helpers.text import pieces
 from sentiment_helpers.together import Together
 
 # Of a text in a figure: points, and inches.
-FONT_SIZE, CHARACTER, LINE, WIDTH = 9, 9 * 0.602 / 72, 9 * 1.7 / 72, 9
+FONT_SIZE, CHARACTER, LINE, WIDTH = 9, 9 * 0.63 / 72, 9 * 1.7 / 72, 9
 
 
 def word_effects(model: Pipeline | Together, text: str) -> pd.DataFrame:

@@ -1,10 +1,11 @@
 """Depths, skip connections and poolings on words in order, by seed: `make study`. No figures."""
 
 import json
+import logging
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ DATA = {
     "max_length": MAX_LENGTH,
     "parameters": SHARED,
 }
+_log = logging.getLogger(__name__)
 
 
 class StudyFileError(ValueError):
@@ -124,8 +126,13 @@ def run_study(path: str | os.PathLike) -> None:
 
 
 def read_study(path: str | os.PathLike) -> list[Training]:
-    """The trainings that `run_study` wrote. Raises as it does."""
-    text = Path(path).read_text("utf-8")
+    """The trainings that `run_study` wrote; none, and a message, where there is no such file.
+    Raises as it does."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except FileNotFoundError:
+        _log.warning("%s is not there: `make study` writes it", path)
+        return []
     try:
         content = json.loads(text)
         if content["data"] == DATA:
@@ -137,7 +144,8 @@ def read_study(path: str | os.PathLike) -> list[Training]:
 
 def study_table(results: list[Training]) -> pd.DataFrame:
     """The trainings as a table, a row each, without their gradients."""
-    return pd.DataFrame([asdict(one) for one in results]).drop(columns="gradients")
+    names = [field.name for field in fields(Training) if field.name != "gradients"]
+    return pd.DataFrame([[getattr(one, name) for name in names] for one in results], columns=names)
 
 
 def gradients(results: list[Training], num_layers: int) -> dict[str, dict[str, float]]:
@@ -145,13 +153,9 @@ def gradients(results: list[Training], num_layers: int) -> dict[str, dict[str, f
     `Training.gradients`, as `plots.gradient_norms` takes them."""
     found = {}
     for name, skip in (("plain", False), ("skip", True)):
-        chosen = [
-            one.gradients
-            for one in results
-            if (one.num_layers, one.skip_connections) == (num_layers, skip)
-        ]
-        if chosen:
-            found[name] = np.exp(np.log(pd.DataFrame(chosen)).mean()).to_dict()
+        kind = (num_layers, skip)
+        norms = [r.gradients for r in results if (r.num_layers, r.skip_connections) == kind]
+        found[name] = np.exp(np.log(pd.DataFrame(norms)).mean()).to_dict()
     return found
 
 
@@ -183,7 +187,7 @@ def _gradients(parameters: dict, glove: Glove, ids: np.ndarray, labels: np.ndarr
     )
     with torch.no_grad():
         network.embedding.weight[2:] = torch.from_numpy(np.array(glove.vectors))
-    some = torch.from_numpy(ids[:GRADIENT_ROWS]), torch.tensor(labels[:GRADIENT_ROWS]).float()
+    some = torch.tensor(ids[:GRADIENT_ROWS]), torch.tensor(labels[:GRADIENT_ROWS]).float()
     norms = gradient_norms(network, *some)
     return {
         weight.removeprefix("body."): float(f"{norm:.4g}")

@@ -22,10 +22,12 @@ MODELS = {"1_stacked_birnn": "RNN.pt", "2_skip_birnn": "RNNSkip.pt"}
 def run(source, parameters, folder, **kernel):
     """Execute a notebook from a working directory that is not its own; the printed text."""
     parameters = {
-        "MAX_EPOCHS": 2,
+        "MAX_EPOCHS": 1,
+        "MAX_LENGTH": 60,
+        "HIDDEN_SIZE": 8,
+        "DOMAIN_SIZE": 5,
         "SEEDS": [1, 2],
-        "RESULTS_FILE": str(folder / RESULTS[source.stem]),
-        "MODEL_FILE": str(folder / MODELS[source.stem]),
+        "MODELS": str(folder),
         "PREDICTIONS_FILE": str(folder / "predictions.csv"),
     } | parameters
     notebook = papermill.execute_notebook(

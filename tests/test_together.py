@@ -36,7 +36,7 @@ def test_weights_are_those_of_a_logistic_regression():
     rng = np.random.default_rng(0)
     log_odds = rng.normal(size=4000) * 2
     labels = (rng.random(4000) < 1 / (1 + np.exp(-log_odds))).astype(int)
-    texts = [repr(value) for value in log_odds]
+    texts = [str(value) for value in log_odds]
     right, noisy = LogOdds(), LogOdds(noise=3.0)
     together = Together([("right", right), ("noisy", noisy)]).fit(texts, labels)
     assert together.weights_ == pytest.approx([1, 0], abs=0.1)

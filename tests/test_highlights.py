@@ -1,0 +1,105 @@
+"""Coloured reviews: each word's effect by hand, attention in its place, HTML and figure."""
+
+import re
+from itertools import pairwise
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sentiment_helpers import BiRNNClassifier, TokenIds, plots
+from sentiment_helpers.highlights import word_effects
+
+matplotlib.use("Agg")
+TEXTS = ["good film", "good good", "bad film", "bad dull", "dull film", "good dull film"] * 4
+LABELS = [1, 1, 0, 0, 0, 1] * 4
+
+
+@pytest.fixture(scope="module")
+def linear():
+    vectorizer = TfidfVectorizer(use_idf=False, norm=None)
+    return make_pipeline(vectorizer, LogisticRegression()).fit(TEXTS, LABELS)
+
+
+@pytest.fixture
+def network(glove):
+    classifier = BiRNNClassifier(
+        "lstm", 1, 4, embeddings=glove, pooling="attention+max", max_epochs=1
+    )
+    return make_pipeline(TokenIds(glove, 6), classifier).fit(TEXTS, LABELS)
+
+
+def test_effects_of_a_linear_model_are_its_coefficients(linear):
+    words = word_effects(linear, "A <b>Good</b> film,<br />not DULL.")
+    assert words["word"].tolist() == ["A", "Good", "film,", "not", "DULL."]
+    weights = dict(zip(linear[0].get_feature_names_out(), linear[-1].coef_[0], strict=True))
+    expected = [0, weights["good"], weights["film"], 0, weights["dull"]]
+    assert words["effect"].tolist() == pytest.approx(expected)
+    assert "attention" not in words
+
+
+def test_effects_and_attention_of_a_network(network):
+    text = "Good film isn't bad"  # is, n't: two ids from one piece
+    words = word_effects(network, text)
+    whole = network.decision_function([text])[0]
+    without = network.decision_function(["Good film bad"])[0]
+    assert words["effect"][2] == pytest.approx(whole - without, abs=1e-6)
+    weights = network[-1].attention_weights(network[0].transform([text]))[0]
+    expected = [weights[0], weights[1], weights[2] + weights[3], weights[4]]
+    assert words["attention"].tolist() == pytest.approx(expected)
+    assert words["attention"].sum() == pytest.approx(1)
+
+
+def test_words_that_are_not_read_get_no_attention(network):
+    """Of nine words, six are kept: the first three and the last three."""
+    words = word_effects(network, "good film bad dull dull dull film film good")
+    assert (words["attention"] > 0).tolist() == [True] * 3 + [False] * 3 + [True] * 3
+
+
+def test_html_is_escaped_and_coloured(linear):
+    html = plots.highlight_words(linear, "<3 good & dull")._repr_html_()
+    assert "&lt;3" in html
+    assert "&amp;" in html
+    colours = re.findall(r'background:(#\w+)" title="([+-][\d.]+)">(\w+)<', html)
+    by_word = {word: (colour, float(effect)) for colour, effect, word in colours}
+    assert by_word["good"][1] > 0 > by_word["dull"][1]
+    red, _, blue = (int(by_word["good"][0][i : i + 2], 16) for i in (1, 3, 5))
+    assert blue > red  # to positive
+    red, _, blue = (int(by_word["dull"][0][i : i + 2], 16) for i in (1, 3, 5))
+    assert red > blue
+
+
+def test_figure_holds_every_word_once_in_each_part(network):
+    text = " ".join(TEXTS)
+    highlights = plots.highlight_words(network, text)
+    ax = highlights.draw()
+    drawn = [t.get_text() for t in ax.texts]
+    assert [drawn.count(word) for word in ("good", "dull")] == [
+        2 * text.split().count(word) for word in ("good", "dull")
+    ]
+    renderer = ax.figure.canvas.get_renderer()
+    boxes = [t.get_window_extent(renderer) for t in ax.texts]
+    assert max(box.x1 for box in boxes) <= ax.figure.bbox.width
+    assert min(box.y0 for box in boxes) >= 0
+    for left, right in pairwise(boxes):
+        assert right.x0 >= left.x1 or right.y1 <= left.y0 + 4  # beside, or on the next line
+    narrow = plt.figure(figsize=(3, 9)).add_subplot()
+    assert highlights.draw(narrow) is narrow
+    plt.close("all")
+
+
+def test_a_text_without_words_is_refused(linear):
+    with pytest.raises(ValueError, match=r"' <br /> ' holds no word"):
+        plots.highlight_words(linear, " <br /> ")
+
+
+def test_no_attention_where_there_is_none(glove):
+    model = make_pipeline(TokenIds(glove, 6), BiRNNClassifier("lstm", 1, 4, embeddings=glove))
+    model.set_params(birnnclassifier__max_epochs=1).fit(TEXTS, LABELS)
+    assert "attention" not in word_effects(model, "good film")
+    with pytest.raises(ValueError, match="pooling 'last' has no attention"):
+        model[-1].attention_weights(np.array([[2, 3]]))
