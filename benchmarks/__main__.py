@@ -18,6 +18,7 @@ from sentiment_helpers import experiments
 
 ROWS = experiments.PLAIN + experiments.SKIP
 RESULTS = Path(__file__).with_name("RESULTS.md")
+TRIALS = Path(__file__).with_name("TRIALS.md")  # of networks on words in order, kept by hand
 
 
 def train_by_recipe(name, train, valid):
@@ -113,7 +114,8 @@ time includes the figures of all training reviews after the epoch; the other sid
 {words}
 
 {_machine()}
-"""
+
+{TRIALS.read_text("utf-8")}"""
     print(text)
     RESULTS.write_text(text, "utf-8")
 

@@ -62,15 +62,20 @@ def _accuracies(results: list[Result]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=["experiment", "network", "seed", "accuracy"])
 
 
-def mcnemar_table(predictions: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
-    """McNemar's test for every two models on the same rows, with Holm's correction for all."""
+def mcnemar_table(
+    predictions: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
+) -> pd.DataFrame:
+    """McNemar's test for every two models on the same rows, with Holm's correction for all; or for
+    the one named `against` and each of the others."""
+    pairs = combinations(predictions, 2)
     rows = [
         (
             *pair,
             np.mean(predictions[pair[0]] == labels) - np.mean(predictions[pair[1]] == labels),
             mcnemar(labels, *(predictions[name] for name in pair)),
         )
-        for pair in combinations(predictions, 2)
+        for pair in pairs
+        if against is None or against in pair
     ]
     found = pd.DataFrame(rows, columns=["first", "second", "difference", "p"])
     return found.assign(**{"p (Holm)": holm(found["p"])})
@@ -87,14 +92,13 @@ def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd
     return pd.DataFrame(columns)
 
 
-def verdicts(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
-    """For every two models, by name, whether one is more accurate on these rows, in words."""
-    return differences({name: p > 0.5 for name, p in probabilities.items()}, labels)
-
-
-def differences(predictions: dict[str, np.ndarray], labels: np.ndarray) -> list[str]:
-    """What `verdicts` says, from predictions (N,) of 0 and 1."""
-    pairs = mcnemar_table(predictions, labels)
+def verdicts(
+    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
+) -> list[str]:
+    """For every two models, by name, whether one is more accurate on these rows, in words; or for
+    the one named `against` and each of the others. Predictions of 0 and 1 will do, too."""
+    predictions = {name: values > 0.5 for name, values in probabilities.items()}
+    pairs = mcnemar_table(predictions, labels, against)
     said = []
     for first, second, difference, _, p in pairs.itertuples(index=False):
         better, worse = (first, second) if difference > 0 else (second, first)

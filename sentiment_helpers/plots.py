@@ -1,5 +1,7 @@
 """Figures. Every function draws on `ax` (a new one without it), returns it and shows nothing."""
 
+from collections.abc import Collection
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
 from sentiment_helpers.colours import BLUE, COLOURS, GREEN, GREY, MARKERS, ORANGE
 from sentiment_helpers.experiments import REPORT, Result
+from sentiment_helpers.highlights import Highlights
 from sentiment_helpers.highlights import highlight_words as highlight_words
 from sentiment_helpers.networks import layer_numbers
 from sentiment_helpers.study import DEPTHS, Training, study_table
@@ -55,12 +58,13 @@ def roc_curves(
     labels: np.ndarray, probabilities: dict[int | str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
     """ROC curves on the same rows: of the epochs in `BiRNNClassifier.valid_probabilities_`, the
-    later the darker, or of several models by name."""
-    ax = _axes(ax)
-    colours = [*COLOURS]
+    later the darker, or of up to six models by name."""
     if epochs := all(isinstance(name, int) for name in probabilities):
         colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
-    for colour, (name, values) in zip(colours, probabilities.items(), strict=False):
+    else:
+        colours = [colour for colour, _ in _styles(probabilities)]
+    ax = _axes(ax)
+    for colour, (name, values) in zip(colours, probabilities.items(), strict=True):
         RocCurveDisplay.from_predictions(
             labels,
             values,
@@ -77,11 +81,11 @@ def roc_curves(
 def calibration(
     labels: np.ndarray, probabilities: dict[str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
-    """How often reviews that got a probability are positive, for several models by name: on the
+    """How often reviews that got a probability are positive, for up to six models by name: on the
     diagonal, a probability means what it says. Ten groups with as many reviews in each."""
     ax = _axes(ax)
-    for colour, marker, (name, values) in zip(
-        COLOURS, MARKERS, probabilities.items(), strict=False
+    for (colour, marker), (name, values) in zip(
+        _styles(probabilities), probabilities.items(), strict=True
     ):
         CalibrationDisplay.from_predictions(
             labels, values, n_bins=10, strategy="quantile", name=name, ax=ax,
@@ -128,7 +132,7 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
     """Gradient norms of the input weights of the forward stack, layer by layer, of several
     networks: for each network's name, what `training.gradient_norms` returned."""
     ax = _axes(ax)
-    for colour, marker, (name, values) in zip(COLOURS, MARKERS, norms.items(), strict=False):
+    for (colour, marker), (name, values) in zip(_styles(norms), norms.items(), strict=True):
         layers = {
             int(weight.split(".")[-2]): norm
             for weight, norm in values.items()
@@ -145,8 +149,8 @@ def depths(results: list[Training], ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     table = study_table(results)
     table = table[table["num_layers"].isin(DEPTHS)]
-    for skip, name, colour, marker, side in ((False, "plain", ORANGE, "s", -1),
-                                             (True, "skip", BLUE, "o", 1)):  # fmt: skip
+    for skip, name, colour, marker, side in ((False, "plain", BLUE, "o", -1),
+                                             (True, "skip", ORANGE, "s", 1)):  # fmt: skip
         chosen = table[table["skip_connections"] == skip]
         x = chosen["num_layers"] + 0.12 * side
         ax.plot(x, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
@@ -205,7 +209,7 @@ def mark_quick() -> None:
 
     plt.rcParams["figure.hooks"] = [f"{__name__}:_mark_figure"]
     html = get_ipython().display_formatter.formatters["text/html"]
-    for kind in (pd.DataFrame, Styler):
+    for kind in (pd.DataFrame, Styler, Highlights):
         html.for_type(kind, _marked_table)
 
 
@@ -213,8 +217,15 @@ def _mark_figure(figure: Figure) -> None:
     figure.text(0.995, 0.995, "quick", ha="right", va="top", color=ORANGE, weight="bold")
 
 
-def _marked_table(table) -> str:
+def _marked_table(table: pd.DataFrame | Highlights) -> str:
     return f'<p style="color:{ORANGE}"><b>quick</b></p>{table._repr_html_()}'
+
+
+def _styles(models: Collection) -> list[tuple[str, str]]:
+    """A colour and a mark for each model."""
+    if len(models) > len(COLOURS):
+        raise ValueError(f"{len(models)} models, but colours for {len(COLOURS)}: draw fewer")
+    return list(zip(COLOURS, MARKERS, strict=True))[: len(models)]
 
 
 def _over_whole_numbers(ax: Axes) -> Axes:

@@ -31,6 +31,11 @@ def test_scores_and_verdicts():
     assert said[0].startswith("b is more accurate than a: 0.6667 apart, p = 5.5e-12 ")
     assert said[1].startswith("c is more accurate than a")
     assert said[2].startswith("c cannot be told from b: 0.0000 apart, p = 1 ")
+    against = comparisons.verdicts(models, labels, against="b")
+    assert [sentence.partition(":")[0] for sentence in against] == [
+        "b is more accurate than a", "c cannot be told from b",
+    ]  # fmt: skip
+    assert "p = 3.6e-12" in against[0]  # two questions, not three
 
 
 def test_seeds_table(made_up):

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import papermill
 import pytest
@@ -60,10 +61,10 @@ def vectors_file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_path):
+@pytest.mark.parametrize(("name", "read"), zip(MODELS, ("mean", "sequence"), strict=True))
+def test_other_parameters(name, read, rated_file, vectors_file, labelled_file, tmp_path):
     before = {path: path.read_bytes() for path in (ROOT / "models").iterdir()}
-    parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(labelled_file)}
+    parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(labelled_file), "INPUT": read}
     parameters |= {"GLOVE": str(vectors_file), "CELL_TYPE": "RNN", "NUM_LAYERS": 3}
     printed = run(ROOT / "notebooks" / f"{name}.ipynb", parameters, tmp_path)
     assert "(5000, 20) float32" in printed
@@ -72,9 +73,12 @@ def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_pat
     assert "300 of 300 rows scored" in printed
     assert "roc_auc " in printed
     assert "exactly zero" in printed
-    classifier = load(tmp_path / MODELS[name])[-1]
-    assert (classifier.cell_type, classifier.num_layers) == ("RNN", 3)
-    assert classifier.skip_connections == (name == "2_skip_birnn")
+    model = load(tmp_path / MODELS[name])
+    assert type(model[0]).__name__ == {"mean": "MeanEmbedding", "sequence": "TokenIds"}[read]
+    assert (model[-1].cell_type, model[-1].num_layers) == ("RNN", 3)
+    assert model[-1].skip_connections == (name == "2_skip_birnn")
+    report = load(tmp_path / MODELS[name].replace(".pt", "-report.pt"))
+    assert report[-1].title == {"mean": "GRU 5×8", "sequence": "LSTM 14×8 skip"}[read]
     predictions = pd.read_csv(tmp_path / "predictions.csv")
     assert list(predictions.columns) == ["review", "sentiment", "probability", "prediction"]
     results = json.loads((tmp_path / RESULTS[name]).read_text("utf-8"))["results"]
@@ -88,14 +92,38 @@ def test_other_parameters(name, rated_file, vectors_file, labelled_file, tmp_pat
 
 def test_the_second_notebook_draws_the_rows_of_the_first(rated_file, tmp_path):
     """Or says in one sentence that it has not been run."""
-    parameters = {"REVIEWS": str(rated_file), "NUM_LAYERS": 3, "MAX_EPOCHS": 1}
+    parameters = {"REVIEWS": str(rated_file)}
     first, second = (ROOT / "notebooks" / f"{name}.ipynb" for name in MODELS)
-    parameters["PLAIN_RESULTS_FILE"] = str(tmp_path / "plain.json")
     printed = run(second, parameters, tmp_path)
-    assert "plain.json is not there: the notebook that writes it has not been run" in printed
+    for file in ("plain.json", "words.json"):
+        assert f"{file} is not there: the notebook that writes it has not been run" in printed
     assert "Of 6 pairs of networks" in printed
+    assert "(notebook 1)" not in printed
     run(first, parameters, tmp_path)
-    assert "Of 45 pairs of networks" in run(second, parameters, tmp_path)
+    printed = run(second, parameters, tmp_path)
+    assert "Of 45 pairs of networks" in printed
+    assert "words in order (notebook 1)" in printed
+    together = load(tmp_path / "Together.pt")
+    assert together.title == "LSTM 1×8, words in order + bag of words and pairs"
+
+
+def test_quick(rated_file, tmp_path):
+    """In a copy of the project, whose `runs/` then has the models and whose `models/` stays."""
+    project = tmp_path / "project"
+    for name in ("notebooks", "sentiment_helpers"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    parameters = {"REVIEWS": str(rated_file), "QUICK": True, "MODELS": "models"}
+    # Run in the copy's own package, which stands before the installed one.
+    printed = run(project / "notebooks" / "1_stacked_birnn.ipynb", parameters, project)
+    assert "the loaded model predicts exactly the same: True" in printed
+    assert not (project / "models").exists()
+    made = {path.name for path in (project / "runs").iterdir()}
+    assert {"RNN.pt", "RNN-report.pt", "Together.pt", "plain.json", "words.json"} <= made
+    cells = nbformat.read(project / "executed.ipynb", as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    tables = ["".join(o["data"]["text/html"]) for o in outputs if "text/html" in o.get("data", {})]
+    assert len(tables) > 12
+    assert [table[:200] for table in tables if "<b>quick</b>" not in table] == []
 
 
 @pytest.fixture
@@ -148,7 +176,7 @@ def test_colab(name, colab, repository, rated_file, tmp_path, monkeypatch):
     # Builds with the setuptools that is there, so that no network is needed.
     monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
     assert not (packages / "sentiment_helpers").exists()
-    parameters = {"REVIEWS": str(rated_file), "NUM_LAYERS": 2}
+    parameters = {"REVIEWS": str(rated_file)}
     printed = run(source, parameters, tmp_path, kernel_name="colab")
     assert "the loaded model predicts exactly the same: True" in printed
     assert (packages / "sentiment_helpers").is_dir()

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from sentiment_helpers import BiRNN, plots
 
@@ -81,3 +82,28 @@ def test_comparison_is_sorted_and_shows_the_report(made_up):
     assert marks["here"].lines[0].get_xdata().tolist() == [0.0, 0.75, 1.0]
     assert marks["report"].get_xdata().tolist() == [0.82677, 0.82744, 0.82783]
     assert marks["report"].get_fillstyle() == "none"
+
+
+def test_quick_runs_are_marked():
+    shell = InteractiveShell.instance()
+    table = pd.DataFrame({"accuracy": [0.5]})
+    try:
+        with plt.rc_context():
+            plots.mark_quick()
+            axes = plots.learning_curve(HISTORY), plots.learning_curves(HISTORY)[0]
+            figures = [ax.figure for ax in axes]
+            shown = [shell.display_formatter.format(t)[0] for t in (table, table.style)]
+    finally:
+        InteractiveShell.clear_instance()
+    assert [[text.get_text() for text in figure.texts] for figure in figures] == [["quick"]] * 2
+    assert all("<b>quick</b>" in one["text/html"] for one in shown)
+    assert all("accuracy" in one["text/html"] for one in shown)
+    assert not plots.learning_curve(HISTORY).figure.texts
+
+
+def test_no_curve_is_lost():
+    models = {f"model {n}": PROBABILITIES[1] for n in range(6)}
+    assert len(plots.roc_curves(LABELS, models).lines) == 7
+    assert len(plots.calibration(LABELS, models).lines) == 7
+    with pytest.raises(ValueError, match="7 models, but colours for 6"):
+        plots.roc_curves(LABELS, models | {"one more": PROBABILITIES[1]})
