@@ -8,6 +8,7 @@ import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.bags import BagClassifier
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
@@ -70,6 +71,7 @@ def load(path: str | os.PathLike) -> Pipeline | Together:
 def _content(model: Pipeline | Together) -> dict:
     """A fitted model as tensors and plain values; `_model` is its opposite."""
     if isinstance(model, Together):
+        check_is_fitted(model)
         return {
             "models": {name: _content(member) for name, member in model.models},
             "classes": model.classes_.tolist(),
@@ -115,6 +117,7 @@ def _tfidf(state: dict) -> TfidfVectorizer:
 
 
 def _regression_state(regression: LogisticRegression) -> dict:
+    check_is_fitted(regression)
     return {
         "classes": regression.classes_.tolist(),
         "coef": torch.from_numpy(regression.coef_),

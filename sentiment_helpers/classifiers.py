@@ -34,7 +34,7 @@ class BiRNNClassifier(NetworkClassifier):
         domain_size: values that each word's vector has beside those of `embeddings`, made by `fit`
             from its training reviews without their labels, see `features.domain_vectors`.
         embedding_lr: the learning rate of the vectors; 0 leaves them as they are.
-        pooling, layer_dropout, output_dropout: see `networks.BiRNN`.
+        pooling, layer_dropout, output_dropout, shortcut: see `networks.BiRNN`.
         word_dropout: see `networks.WordBiRNN`.
         schedule: see `training.fit`.
 
@@ -63,6 +63,7 @@ class BiRNNClassifier(NetworkClassifier):
         pooling: str = "last",
         layer_dropout: float = 0.0,
         output_dropout: float = 0.0,
+        shortcut: bool = False,
         word_dropout: float = 0.0,
         schedule: str = "constant",
     ):
@@ -85,6 +86,7 @@ class BiRNNClassifier(NetworkClassifier):
         self.pooling = pooling
         self.layer_dropout = layer_dropout
         self.output_dropout = output_dropout
+        self.shortcut = shortcut
         self.word_dropout = word_dropout
         self.schedule = schedule
 
@@ -97,7 +99,7 @@ class BiRNNClassifier(NetworkClassifier):
         words in `ids_`, with no vectors yet."""
         names = (
             "cell_type", "num_layers", "hidden_size", "dropout", "skip_connections", "pooling",
-            "layer_dropout", "output_dropout",
+            "layer_dropout", "output_dropout", "shortcut",
         )  # fmt: skip
         parameters = {name: getattr(self, name) for name in names}
         if not self._of_ids:

@@ -13,6 +13,7 @@ from sentiment_helpers.one_step import one_step
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 POOLINGS = ("last", "max", "attention", "attention+max")
+SHORTCUT_SCALE = 3.0  # a mean of hundreds of vectors is small beside the states
 
 
 class BiRNN(nn.Module):
@@ -35,6 +36,8 @@ class BiRNN(nn.Module):
             learned score (Yang et al. 2016); "attention+max": both.
         layer_dropout: as `dropout`, for the states between two layers.
         output_dropout: probability with which a value before the linear layer is zeroed.
+        shortcut: whether the mean of a review's input vectors joins what is made of its states: a
+            skip connection past all layers.
 
     Raises:
         ValueError: an unknown cell type or pooling, a size below 1 or a dropout outside [0, 1).
@@ -51,10 +54,12 @@ class BiRNN(nn.Module):
         pooling: str = "last",
         layer_dropout: float = 0.0,
         output_dropout: float = 0.0,
+        shortcut: bool = False,
     ):
         super().__init__()
         self.skip_connections = skip_connections
         self.pooling = pooling
+        self.shortcut = shortcut
         _one_of("cell_type", cell_type.lower(), CELLS)
         _one_of("pooling", pooling, POOLINGS)
         for probability in (dropout, layer_dropout, output_dropout):
@@ -71,7 +76,8 @@ class BiRNN(nn.Module):
                 nn.Tanh(),
                 nn.Linear(hidden_size, 1, bias=False),
             )
-        self.out = nn.Linear((pooling.count("+") + 1) * 2 * hidden_size, 1)
+        pooled_size = (pooling.count("+") + 1) * 2 * hidden_size
+        self.out = nn.Linear(pooled_size + shortcut * input_size, 1)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits (B,) of reviews `x` (B, T, D) float32, right-padded.
@@ -80,7 +86,8 @@ class BiRNN(nn.Module):
         stands behind a review's last word never changes its logit.
         """
         one_word = x.shape[1] == 1 and (self.training or not torch.is_grad_enabled())
-        if one_word and self.pooling == "last" and self.forward_stack.dropout == 0:
+        plain = self.pooling == "last" and self.forward_stack.dropout == 0 and not self.shortcut
+        if one_word and plain:
             stacks = (self.forward_stack, self.backward_stack)
             layers = (list(stack.layers.values()) for stack in stacks)
             x = self.dropout(x.squeeze(1))  # (B, D)
@@ -89,6 +96,10 @@ class BiRNN(nn.Module):
             if lengths is None:
                 lengths = torch.full((len(x),), x.shape[1], device=x.device)
             pooled = self._pool(*self.states(x, lengths), lengths)  # (B, 2H), or (B, 4H)
+            if self.shortcut:
+                words = x.masked_fill(_padding(x, lengths).unsqueeze(2), 0)
+                mean = words.sum(dim=1) / lengths.unsqueeze(1)  # (B, D)
+                pooled = torch.cat([pooled, SHORTCUT_SCALE * mean], dim=1)
         return self.out(self.output_dropout(pooled)).squeeze(1)  # (B,)
 
     def states(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -10,6 +12,7 @@ from sentiment_helpers import (
     BiRNNClassifier,
     CheckpointError,
     MeanEmbedding,
+    Together,
     TokenIds,
     checkpoints,
     load,
@@ -89,9 +92,16 @@ def test_missing_file(tmp_path):
 def test_refused_pipelines(glove, tmp_path):
     path = tmp_path / "m.pt"
     with pytest.raises(ValueError, match="cannot be saved"):
-        save(make_pipeline(LogisticRegression()), path)
-    with pytest.raises(NotFittedError):
-        save(make_pipeline(MeanEmbedding(glove), BiRNNClassifier()), path)
+        save(make_pipeline(DummyClassifier()), path)
+    unfitted = [
+        make_pipeline(MeanEmbedding(glove), BiRNNClassifier()),
+        make_pipeline(TfidfVectorizer(), LogisticRegression()),
+        make_pipeline(LogisticRegression()),
+        Together([]),
+    ]
+    for model in unfitted:
+        with pytest.raises(NotFittedError):
+            save(model, path)
     assert not path.exists()
 
 

@@ -128,12 +128,13 @@ def test_feed_forward_by_hand():
         FeedForward(2, hidden_size=0)
 
 
+@pytest.mark.parametrize("shortcut", [False, True])
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_a_review_scores_the_same_alone_and_in_any_batch(cell, pooling, skip):
+def test_a_review_scores_the_same_alone_and_in_any_batch(cell, pooling, skip, shortcut):
     """To 1e-5, whatever stands behind its last word."""
-    network = BiRNN(6, cell, 3, 5, 0.3, skip, pooling, 0.3, 0.3).eval()
+    network = BiRNN(6, cell, 3, 5, 0.3, skip, pooling, 0.3, 0.3, shortcut).eval()
     x = torch.randn(4, 5, 6)
     logits = network(x, LENGTHS)
     for review, length, logit in zip(x, LENGTHS, logits, strict=True):
@@ -145,11 +146,12 @@ def test_a_review_scores_the_same_alone_and_in_any_batch(cell, pooling, skip):
     assert logits.std() > 1e-3
 
 
+@pytest.mark.parametrize("shortcut", [False, True])
 @pytest.mark.parametrize("skip", [False, True])
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_padding_gets_no_gradient_and_gives_none(cell, pooling, skip):
-    network = BiRNN(6, cell, 3, 5, 0.0, skip, pooling)
+def test_padding_gets_no_gradient_and_gives_none(cell, pooling, skip, shortcut):
+    network = BiRNN(6, cell, 3, 5, 0.0, skip, pooling, shortcut=shortcut)
     x = torch.randn(2, 5, 6, requires_grad=True)
     network(x, torch.tensor([5, 2])).sum().backward()
     assert (x.grad[1, :2] != 0).any()
@@ -174,6 +176,19 @@ def test_pooling_by_hand():
     expected = [1 * (1 - second) + 3 * second, 4 * (1 - second) + 5 * second, 3, 5]
     pooled = network._pool(forward, backward, lengths)
     torch.testing.assert_close(pooled, torch.tensor([expected]))
+
+
+@pytest.mark.parametrize("words", [1, 3])
+def test_the_shortcut_adds_the_mean_of_the_words(words):
+    network = BiRNN(6, "lstm", 1, 5, 0.0, shortcut=True)
+    without = BiRNN(6, "lstm", 1, 5, 0.0)
+    weights = network.state_dict()
+    mean_weights = weights["out.weight"][:, 10:]  # after both last states
+    weights["out.weight"] = weights["out.weight"][:, :10]
+    without.load_state_dict(weights)
+    x = torch.randn(2, words, 6)
+    expected = without.eval()(x) + networks.SHORTCUT_SCALE * x.mean(dim=1) @ mean_weights[0]
+    torch.testing.assert_close(network.eval()(x), expected)
 
 
 def test_dropout_zeroes_a_value_at_every_word_or_at_none():
