@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from sentiment_helpers import CheckpointError, ReviewFileError, load, score_csv
+from sentiment_helpers import CheckpointError, ReviewFileError, Together, load, score_csv
 from sentiment_helpers.study import StudyFileError, run_study
 
 
@@ -53,7 +53,15 @@ def _score(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     for path in options.models:
-        classifier = load(path)[-1]
+        model = load(path)
+        if isinstance(model, Together):
+            weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
+            print(f"{path}: {model.title}\n  weights of their log-odds: {weights}")
+            continue
+        classifier = model[-1]
+        if not hasattr(classifier, "history_"):  # one of scikit-learn's
+            print(f"{path}: {classifier}")
+            continue
         best = classifier.history_.loc[classifier.best_epoch_]
         print(
             f"{path}: {classifier}\n  validation accuracy {best.valid_accuracy:.4f}, "

@@ -13,6 +13,7 @@ from sentiment_helpers import (
     BiRNNClassifier,
     MeanEmbedding,
     ReviewFileError,
+    Together,
     evaluate,
     load_glove,
     save,
@@ -20,6 +21,7 @@ from sentiment_helpers import (
     scoring,
 )
 from sentiment_helpers.__main__ import main
+from sentiment_helpers.experiments import tfidf_pairs
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +156,21 @@ def test_without_data_folder_or_vectors(model_file, rated_file, tmp_path):
 def test_library_errors_are_the_documented_ones(model, tmp_path):
     with pytest.raises(ReviewFileError):
         score_csv(model, tmp_path / "none.csv")
+
+
+def test_models_together_on_the_command_line(model, reviews, tmp_path, capsys):
+    rows = reviews[1000:1200]
+    pairs = tfidf_pairs().fit(reviews["review"][:300], reviews["label"][:300])
+    members = [("averages", model), ("TF-IDF", pairs)]
+    both = Together(members).fit(rows["review"], rows["label"])
+    save(both, tmp_path / "both.pt")
+    save(pairs, tmp_path / "pairs.pt")
+    assert main(["show", str(tmp_path / "both.pt"), str(tmp_path / "pairs.pt")]) == 0
+    shown = capsys.readouterr().out
+    assert f"averages + TF-IDF\n  weights of their log-odds: {both.weights_[0]:.2f}, " in shown
+    assert "LogisticRegression" in shown
+    rows.to_csv(tmp_path / "in.csv", index=False)
+    command = ["score", str(tmp_path / "both.pt"), str(tmp_path / "in.csv"), "--json"]
+    assert main(command) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["accuracy"] == both.score(rows["review"], rows["label"])
