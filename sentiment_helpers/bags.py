@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from sentiment_helpers.estimators import NetworkClassifier
-from sentiment_helpers.features import UNKNOWN
+from sentiment_helpers.features import UNKNOWN, check_ids
 
 MIN_COUNT = 2
 """How many training reviews must hold a word or a pair for it to have a value."""
@@ -82,6 +82,7 @@ class BagClassifier(NetworkClassifier):
         return Bag(torch.zeros(len(self.grams_) + 1))
 
     def _dtype(self, X) -> type:
+        check_ids(X)
         return np.int64
 
     def _start(self, X: np.ndarray) -> Bag:

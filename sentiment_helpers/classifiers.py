@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sentiment_helpers.estimators import NetworkClassifier
-from sentiment_helpers.features import PADDING, UNKNOWN, domain_vectors
+from sentiment_helpers.features import PADDING, UNKNOWN, check_ids, domain_vectors
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import BiRNN, FeedForward, WordBiRNN
 
@@ -132,8 +132,7 @@ class BiRNNClassifier(NetworkClassifier):
     def _dtype(self, X) -> type:
         if not self._of_ids:
             return np.float32
-        if not np.issubdtype(np.asarray(X).dtype, np.integer):
-            raise ValueError("with embeddings, ids from TokenIds are expected, not features")
+        check_ids(X)
         return np.int32
 
     def _start(self, X: np.ndarray) -> nn.Module:

@@ -8,14 +8,7 @@ import pandas as pd
 from scipy.stats import norm
 
 from sentiment_helpers.experiments import FIGURES, PLAIN, REPORT, REPORT_REVIEWS, SKIP, Result
-from sentiment_helpers.metrics import (
-    Difference,
-    evaluate,
-    holm,
-    intervals,
-    mcnemar,
-    paired_difference,
-)
+from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
 from sentiment_helpers.study import DEPTHS, Training, study_table
 
 PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
@@ -201,7 +194,7 @@ def depth_findings(results: list[Training]) -> list[str]:
     """What a study says of skip connections, a sentence for each depth, made from its figures."""
     said = []
     for depth, plain, skip in _plain_and_skip(results):
-        found: Difference = paired_difference(skip, plain)
+        found = paired_difference(skip, plain)
         verdict = "cannot be told apart"
         if found.supported:
             verdict = "differ: skip is better" if found.mean > 0 else "differ: plain is better"

@@ -167,6 +167,12 @@ class TokenIds(TransformerMixin, BaseEstimator):
         return transformer
 
 
+def check_ids(X) -> None:
+    """`ValueError` where `X` cannot be what `TokenIds` gave."""
+    if not np.issubdtype(np.asarray(X).dtype, np.integer):
+        raise ValueError("ids from TokenIds are expected, not features")
+
+
 def domain_vectors(
     ids: np.ndarray, num_words: int, size: int, random_state: int = 1234
 ) -> np.ndarray:

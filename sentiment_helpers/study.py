@@ -161,7 +161,6 @@ def gradients(results: list[Training], num_layers: int) -> dict[str, dict[str, f
 
 def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> Training:
     """Train one network on (ids, labels) and measure it on others."""
-    torch.set_num_threads(1)  # as many trainings at once as there are cores
     start = time.perf_counter()
     classifier = BiRNNClassifier(embeddings=glove, **SHARED | parameters)
     classifier.fit(*rows, validation=valid)

@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from sentiment_helpers import (
+    BagClassifier,
     BiRNNClassifier,
     FeedForwardClassifier,
     Glove,
@@ -225,8 +226,9 @@ def test_words_bit_for_bit(ordered):
 
 
 def test_features_are_refused_where_ids_are_expected(glove):
-    with pytest.raises(ValueError, match="ids from TokenIds are expected"):
-        BiRNNClassifier(embeddings=glove).fit(np.ones((4, 3)), [0, 1, 0, 1])
+    for classifier in (BiRNNClassifier(embeddings=glove), BagClassifier()):
+        with pytest.raises(ValueError, match="ids from TokenIds are expected"):
+            classifier.fit(np.ones((4, 3)), [0, 1, 0, 1])
 
 
 def test_title_says_that_words_are_read(glove):
