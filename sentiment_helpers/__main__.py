@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
     show = commands.add_parser("show", help="what saved models are, and what they measured")
     show.add_argument("models", nargs="+", help=".pt files")
-    study = commands.add_parser("study", help="train networks of many depths, some 20 minutes")
+    study = commands.add_parser("study", help="train networks of many depths, about an hour")
     study.add_argument("results", help="the JSON file for what they measure; one that is there "
                        "already is gone on with")  # fmt: skip
     options = parser.parse_args(arguments)

@@ -93,10 +93,6 @@ class BagClassifier(NetworkClassifier):
         network.idf[1:] = torch.from_numpy(np.log(len(X) / counts[kept]) + 1)
         return network
 
-    def _finish(self) -> None:
-        weight = self.network_.embedding.weight.data
-        weight.copy_(weight.half())  # what a file keeps
-
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
         """Ids (N, T) as rows of the network's values, (N, W) int32, distinct, padded with 0."""
         parts = []
@@ -114,10 +110,7 @@ class BagClassifier(NetworkClassifier):
         return (inputs > 0).sum(dim=1).clamp_min(1).cpu()
 
     def get_state(self) -> dict:
-        state = super().get_state()
-        weights = state["weights"]
-        weights["embedding.weight"] = weights["embedding.weight"].half()
-        return state | {"grams": torch.from_numpy(self.grams_)}
+        return super().get_state() | {"grams": torch.from_numpy(self.grams_)}
 
     @classmethod
     def _unfitted(cls, state: dict) -> Self:

@@ -158,12 +158,6 @@ class BiRNNClassifier(NetworkClassifier):
         rates = {"embedding": self.embedding_lr} if self._of_ids else None
         return {"other_lr": rates, "schedule": self.schedule}
 
-    def _finish(self) -> None:
-        """Vectors become what a file keeps of them, so that a loaded model predicts the same."""
-        if self._of_ids:
-            weight = self.network_.embedding.weight.data
-            weight.copy_(weight.half())
-
     def _positions(self, X: np.ndarray) -> np.ndarray:
         """Ids as rows of the network's vectors: known words from 2 on, in the order of `ids_`. A
         review without any word has an unknown one."""
@@ -188,7 +182,6 @@ class BiRNNClassifier(NetworkClassifier):
         del state["parameters"]["embeddings"]
         if self._of_ids:
             state["ids"] = torch.from_numpy(self.ids_)
-            state["weights"]["embedding.weight"] = state["weights"]["embedding.weight"].half()
         return state
 
     @classmethod

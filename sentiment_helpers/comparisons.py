@@ -60,14 +60,13 @@ def mcnemar_table(
 ) -> pd.DataFrame:
     """McNemar's test for every two models on the same rows, with Holm's correction for all; or for
     the one named `against` and each of the others."""
-    pairs = combinations(predictions, 2)
     rows = [
         (
             *pair,
             np.mean(predictions[pair[0]] == labels) - np.mean(predictions[pair[1]] == labels),
             mcnemar(labels, *(predictions[name] for name in pair)),
         )
-        for pair in pairs
+        for pair in combinations(predictions, 2)
         if against is None or against in pair
     ]
     found = pd.DataFrame(rows, columns=["first", "second", "difference", "p"])

@@ -95,7 +95,9 @@ class NetworkClassifier(LogOddsClassifier):
             description=self.title if self.verbose else None,
             **self._training(),
         )
-        self._finish()
+        if embedding := getattr(self.network_, "embedding", None):
+            # What a file keeps of it, so that a loaded model predicts the same.
+            embedding.weight.data.copy_(embedding.weight.half())
         self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
         self.best_epoch_ = history.best_epoch
         self.stopped_ = history.stopped
@@ -114,11 +116,14 @@ class NetworkClassifier(LogOddsClassifier):
         check_is_fitted(self)
         parameters = self.get_params()
         del parameters["device"], parameters["verbose"]  # of this machine and this run
+        weights = {name: w.cpu() for name, w in self.network_.state_dict().items()}
+        if "embedding.weight" in weights:
+            weights["embedding.weight"] = weights["embedding.weight"].half()
         return {
             "parameters": parameters,
             "classes": self.classes_.tolist(),
             "n_features_in": self.n_features_in_,
-            "weights": {name: w.cpu() for name, w in self.network_.state_dict().items()},
+            "weights": weights,
             "history": self.history_.reset_index().to_dict("records"),
             "best_epoch": self.best_epoch_,
             "stopped": self.stopped_,
@@ -162,9 +167,6 @@ class NetworkClassifier(LogOddsClassifier):
     def _training(self) -> dict:
         """Further arguments of `training.fit`."""
         return {}
-
-    def _finish(self) -> None:
-        """What is done with the trained network."""
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
         """Features (N, D) as the network takes them."""
