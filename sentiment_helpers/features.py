@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
+from sentiment_helpers.corpus import Corpus, read
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 
@@ -39,13 +40,7 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
 
     def fit(self, texts: Iterable[str], y=None) -> "MeanEmbedding":
         """Choose the vectors to keep; `y` is ignored. Raises as `transform` does."""
-        index = self.glove.index
-        distinct = set().union(*map(chunks, _checked(texts)))
-        used = {index[w] for chunk in distinct for w in chunk_words(chunk) if w in index}
-        rows = sorted(used.union(range(min(FREQUENT_WORDS, len(index)))))
-        vectors = self.glove.vectors[rows].astype(np.float16).astype(np.float32)
-        self.glove_ = Glove(self.glove.name, [self.glove.words[row] for row in rows], vectors)
-        return self
+        return self._choose(read(texts, chunk_words))
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
         """(N, D) float32: a row for each text, zeros where no word is known.
@@ -54,9 +49,31 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
             ValueError: `texts` is one string instead of several, or holds something else.
         """
         check_is_fitted(self)
-        bags = _bags(texts, self.glove_)
-        known = np.diff(bags.indptr)  # (N,) distinct known words of each review
-        return (bags @ self.glove_.vectors) / np.maximum(known, 1)[:, None].astype(np.float32)
+        return self._means(read(texts, chunk_words))
+
+    def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
+        """What `fit` and then `transform` give, with the texts read once."""
+        corpora = list(read(texts, chunk_words))
+        return self._choose(corpora)._means(corpora)
+
+    def _choose(self, corpora: Iterable[Corpus]) -> "MeanEmbedding":
+        index = self.glove.index
+        words = set().union(*(corpus.words for corpus in corpora))
+        used = {index[word] for word in words if word in index}
+        rows = sorted(used.union(range(min(FREQUENT_WORDS, len(index)))))
+        vectors = self.glove.vectors[rows].astype(np.float16).astype(np.float32)
+        self.glove_ = Glove(self.glove.name, [self.glove.words[row] for row in rows], vectors)
+        return self
+
+    def _means(self, corpora: Iterable[Corpus]) -> np.ndarray:
+        means = [np.empty((0, self.glove_.vectors.shape[1]), np.float32)]
+        for corpus in corpora:
+            bags = corpus.counts(self.glove_.index)  # (N, V)
+            bags.data[:] = 1  # a word counts once, however often it stands there
+            known = np.diff(bags.indptr)  # (N,) distinct known words of each review
+            sums = bags @ self.glove_.vectors
+            means.append(sums / np.maximum(known, 1)[:, None].astype(np.float32))
+        return np.concatenate(means)
 
     def get_state(self) -> dict:
         """What `transform` needs, as tensors and plain values."""
@@ -103,12 +120,7 @@ class TokenIds(TransformerMixin, BaseEstimator):
         """Note the known words; `y` is ignored. Raises as `transform` does."""
         if self.max_length < 1:
             raise ValueError(f"max_length is {self.max_length}; it must be at least 1")
-        index = self.glove.index
-        distinct = set().union(*map(chunks, _checked(texts)))
-        words = {token for chunk in distinct for token in chunk_tokens(chunk)}
-        words |= {part for word in words for part in word.split("-")}
-        self.ids_ = {word: index[word] + 2 for word in words if word in index}
-        return self
+        return self._note(read(texts, chunk_tokens))
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
         """(N, max_length) int32: a row for each text, right-padded with 0.
@@ -119,35 +131,52 @@ class TokenIds(TransformerMixin, BaseEstimator):
             ValueError: `texts` is one string instead of several, or holds something else.
         """
         check_is_fitted(self)
-        ids_of = _PerChunk(self._ids_of_chunk)
-        rows = []
-        for text in _checked(texts):
-            ids = [id_ for chunk in chunks(text) for id_ in ids_of[chunk]] or [UNKNOWN]
-            ids = self._kept(ids)
-            row = np.zeros(self.max_length, np.int32)
-            row[: len(ids)] = ids
-            rows.append(row)
-        return np.stack(rows) if rows else np.empty((0, self.max_length), np.int32)
+        return self._rows(read(texts, chunk_tokens))
+
+    def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
+        """What `fit` and then `transform` give, with the texts read once."""
+        corpora = list(read(texts, chunk_tokens))
+        return self._note(corpora)._rows(corpora)
 
     def origins(self, text: str) -> list[int]:
         """For each id that `transform` gives for `text`, which piece of it (`text.pieces`) it is
         from; nothing for a text without any word."""
-        counts = [len(self._ids_of_chunk(chunk)) for chunk in chunks(text)]
-        return self._kept(np.repeat(np.arange(len(counts)), counts).tolist())
+        words = np.array(self._read_as(chunk_tokens(chunks(text))))
+        end = words == "\n"
+        return self._kept(end.cumsum()[~end]).tolist()
 
-    def _kept(self, values: list) -> list:
+    def _note(self, corpora: Iterable[Corpus]) -> "TokenIds":
+        index = self.glove.index
+        words = {word for corpus in corpora for word in corpus.words}
+        words |= {part for word in words for part in word.split("-")}
+        self.ids_ = {word: index[word] + 2 for word in words if word in index}
+        return self
+
+    def _rows(self, corpora: Iterable[Corpus]) -> np.ndarray:
+        slices = [np.empty((0, self.max_length), np.int32)]
+        for corpus in corpora:
+            ids, ends = corpus._replace(words=self._read_as(corpus.words)).places(self.ids_)
+            ids[ids < 0] = UNKNOWN
+            rows = np.zeros((len(ends) - 1, self.max_length), np.int32)
+            rows[:, 0] = UNKNOWN
+            for row, start, end in zip(rows, ends, ends[1:], strict=False):
+                kept = self._kept(ids[start:end])
+                row[: len(kept)] = kept
+            slices.append(rows)
+        return np.concatenate(slices)
+
+    def _kept(self, values: np.ndarray) -> np.ndarray:
         """Of the values for a review's words in order, those of the words that are read."""
         if len(values) <= self.max_length:
             return values
         end = self.max_length // 2
-        return values[: self.max_length - end] + values[len(values) - end :]
+        return np.concatenate([values[: self.max_length - end], values[len(values) - end :]])
 
-    def _ids_of_chunk(self, chunk: str) -> list[int]:
-        ids = []
-        for token in chunk_tokens(chunk):
-            read = (token,) if token in self.ids_ else token.split("-")
-            ids += [self.ids_.get(word, UNKNOWN) for word in read]
-        return ids
+    def _read_as(self, words: list[str]) -> list[str]:
+        """The words with the parts of hyphenated ones that are unknown in their place."""
+        return [
+            part for word in words for part in ((word,) if word in self.ids_ else word.split("-"))
+        ]
 
     def get_state(self) -> dict:
         """What `transform` needs, as tensors and plain values."""
@@ -222,52 +251,10 @@ class Coverage(NamedTuple):
 def coverage(texts: Iterable[str], glove: Glove) -> Coverage:
     """How many words of `texts` are in `glove`, and how many texts have none that is."""
     words = known = without = 0
-    counts = _PerChunk(
-        lambda chunk: (len(w := chunk_words(chunk)), sum(word in glove.index for word in w))
-    )
-    for text in _checked(texts):
-        in_text = known_in_text = 0
-        for chunk in chunks(text):
-            in_chunk, known_in_chunk = counts[chunk]
-            in_text += in_chunk
-            known_in_text += known_in_chunk
-        words += in_text
-        known += known_in_text
-        without += known_in_text == 0
+    for corpus in read(texts, chunk_words):
+        places, ends = corpus.places(glove.index)
+        so_far = np.append(0, (places >= 0).cumsum())[ends]  # (N + 1,)
+        words += len(places)
+        known += int(so_far[-1])
+        without += int((np.diff(so_far) == 0).sum())
     return Coverage(words, known, without)
-
-
-class _PerChunk(dict):
-    """Remembers what a function returns for each distinct chunk of text."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def __missing__(self, chunk: str):
-        value = self[chunk] = self.function(chunk)
-        return value
-
-
-def _bags(texts: Iterable[str], glove: Glove) -> csr_array:
-    """(N, V) float32: 1 where a review holds a word of `glove`, however often."""
-    index = glove.index
-    rows_of = _PerChunk(lambda chunk: [index[w] for w in chunk_words(chunk) if w in index])
-    columns, ends = [], [0]
-    for text in _checked(texts):
-        bag = set().union(*[rows_of[chunk] for chunk in set(chunks(text))])
-        columns.append(np.fromiter(sorted(bag), np.int32, len(bag)))
-        ends.append(ends[-1] + len(bag))
-    columns = np.concatenate(columns) if columns else np.empty(0, np.int32)
-    shape = (len(ends) - 1, len(glove.words))
-    return csr_array((np.ones(len(columns), np.float32), columns, ends), shape=shape)
-
-
-def _checked(texts: Iterable[str]) -> Iterable[str]:
-    """The texts one by one; `ValueError` where they are not texts."""
-    if isinstance(texts, str):
-        raise ValueError("one text was given where several are expected: put it into a list")
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"text {number} is {text!r}, which is no string")
-        yield text

@@ -1,13 +1,12 @@
 """A review's words, in order. Knows nothing of vectors or tables.
 
-A review is cut at white space into chunks and every *distinct* chunk is tokenised once: most
-chunks recur, so the 5.8 million of 25,000 reviews cost the work of 236,000.
+A review is cut at white space into chunks, and the words of a chunk do not depend on the others:
+most chunks recur, so that for many reviews (`corpus.py`) each *distinct* one is read once.
 """
 
 import html
 import re
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable
 
 from nltk.tokenize import NLTKWordTokenizer
 
@@ -29,25 +28,33 @@ STOP_WORDS = frozenset(
 )
 """English function words: the ground that NLTK's list covers, less every negation."""
 
-_APOSTROPHES = str.maketrans("‘’`´", "''''")
+APOSTROPHES = "‘’`´"
+_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which nothing but Python can hold
 _MARKUP = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*)>", re.DOTALL)
-# What a Treebank contraction needs: an apostrophe, or one of its six fused words.
-_CONTRACTION = re.compile(r"'|cannot|gimme|gonna|gotta|lemme|wanna")
+# A line with what a Treebank contraction needs: an apostrophe, or one of its six fused words.
+_CONTRACTION = re.compile(r"(?m)^.*?(?:'|cannot|gimme|gonna|gotta|lemme|wanna).*$")
+# Treebank's own rule for the full stop that ends a sentence, but before any white space.
+FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
 # Letters, with hyphens and apostrophes inside; nothing of a token that touches a digit.
-_WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
+WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)|\n")
 # What `tokens` keeps of a token: letters and digits, with hyphens and apostrophes inside; the short
 # forms that Treebank's rules split off ("n't", "'s"); marks that carry feeling.
-_TOKEN = re.compile(r"(?:^'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]")
+TOKEN = re.compile(r"(?:(?<!\S)'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]|\n")
 _treebank = NLTKWordTokenizer()
 
 
-def chunks(text: str) -> list[str]:
-    """Lower-cased pieces of `text` between white space, markup taken out first.
+def plain(text: str) -> str:
+    """`text` in lower case, markup taken out first.
 
     Markup goes before punctuation does, or else ``<br />`` would leave the word "br". Entities
     such as ``&amp;`` become their characters.
     """
-    return _without_markup(text).lower().split()
+    return _without_markup(text).lower()
+
+
+def chunks(text: str) -> list[str]:
+    """The pieces of `plain` text between white space."""
+    return plain(text).split()
 
 
 def pieces(text: str) -> list[str]:
@@ -58,33 +65,39 @@ def pieces(text: str) -> list[str]:
 def _without_markup(text: str) -> str:
     if "<" in text:
         text = _MARKUP.sub(" ", text)
-    return html.unescape(text) if "&" in text else text
+    text = html.unescape(text) if "&" in text else text
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
 
 
-@lru_cache(maxsize=2**20)  # at about 200 bytes an entry, at most 200 MB on endless data
-def chunk_words(chunk: str) -> tuple[str, ...]:
-    """The words in one piece returned by `chunks`, without numbers, punctuation and stop words.
+def chunk_words(chunks: Iterable[str]) -> list[str]:
+    """The words in pieces returned by `chunks`, in order, without numbers, punctuation and stop
+    words; a "\\n" stands behind those of each piece.
 
     Curly apostrophes become straight ones, without which "don’t" would lose its negation.
-    NLTK's Treebank rules then split contractions ("didn't" → "did", "n't"). They cut inside a
-    run of letters only there, so they are run only where a contraction may be.
+    NLTK's Treebank rules then split contractions ("didn't" → "did", "n't").
     """
-    return tuple(
-        word for part in _parts(chunk) for word in _WORD.findall(part) if word not in STOP_WORDS
-    )
+    return [word for word in WORD.findall(_cut(chunks)) if word not in STOP_WORDS]
 
 
-@lru_cache(maxsize=2**20)
-def chunk_tokens(chunk: str) -> tuple[str, ...]:
-    """Every word in one piece returned by `chunks`, in order: stop words and numbers too, and each
-    "!" and "?"."""
-    return tuple(token for part in _parts(chunk) for token in _TOKEN.findall(part))
+def chunk_tokens(chunks: Iterable[str]) -> list[str]:
+    """Every word in pieces returned by `chunks`, in order: stop words and numbers too, and each
+    "!" and "?"; a "\\n" stands behind those of each piece."""
+    return TOKEN.findall(_cut(chunks))
 
 
-def _parts(chunk: str) -> Sequence[str]:
-    """A chunk cut by Treebank's rules; as it is where they would cut no word."""
-    chunk = chunk.translate(_APOSTROPHES)
-    return _treebank.tokenize(chunk) if _CONTRACTION.search(chunk) else (chunk,)
+def _cut(chunks: Iterable[str]) -> str:
+    """The pieces, a line each, with a space where Treebank's rules cut.
+
+    They cut inside a run of letters only at a contraction, so only pieces with one are given to
+    them; and all at once, since thirty patterns take as long to start as to read a page.
+    """
+    lines = "\n".join([*chunks, ""]).replace("\0", "")
+    for apostrophe in APOSTROPHES:
+        lines = lines.replace(apostrophe, "'")
+    text = " \0 ".join([*_CONTRACTION.findall(lines), ""])  # a word of its own parts the pieces
+    tokens = _treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", text))
+    cut = iter(" ".join(tokens).split("\0"))
+    return _CONTRACTION.sub(lambda _: next(cut), lines)
 
 
 def clean(text: str) -> list[str]:
@@ -96,7 +109,7 @@ def clean(text: str) -> list[str]:
     >>> clean("I did NOT like it.<br />It isn't worth 10 dollars!")
     ['not', 'like', "n't", 'worth', 'dollars']
     """
-    return [word for chunk in chunks(text) for word in chunk_words(chunk)]
+    return [word for word in chunk_words(chunks(text)) if word != "\n"]
 
 
 def tokens(text: str) -> list[str]:
@@ -105,4 +118,4 @@ def tokens(text: str) -> list[str]:
     >>> tokens("It isn't worth 10 dollars!<br />A well-made mess...")
     ['it', 'is', "n't", 'worth', '10', 'dollars', '!', 'a', 'well-made', 'mess']
     """
-    return [token for chunk in chunks(text) for token in chunk_tokens(chunk)]
+    return [token for token in chunk_tokens(chunks(text)) if token != "\n"]
