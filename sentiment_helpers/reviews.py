@@ -74,11 +74,12 @@ def split_reviews(
 class ReviewTable:
     """A CSV or tab-separated file that was read through once and found to be whole.
 
-    `review` and `label` are column numbers (`label` is None without labels); `num_rows` leaves
-    out the header.
+    `header` is the first line, without its end; `review` and `label` are column numbers (`label`
+    is None without labels); `num_rows` leaves out the header.
     """
 
     path: Path
+    header: str
     columns: list[str]
     separator: str
     quoting: int
@@ -109,28 +110,33 @@ class ReviewTable:
         first_fault = None
         # Fields are quoted by the rules, or a quotation mark is a character like any other.
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
-            table = cls(path, columns, separator, quoting, names.index("review"), label, 0)
+            table = cls(path, header, columns, separator, quoting, names.index("review"), label, 0)
             try:
                 return replace(table, num_rows=sum(1 for _ in table.rows()))
             except ReviewFileError as fault:
                 first_fault = first_fault or fault
         raise first_fault
 
-    def rows(self) -> Iterator[list[str]]:
-        """The fields of each row below the header, as they stand in the file."""
+    def rows(self) -> Iterator[tuple[list[str], str]]:
+        """The fields of each row below the header; and the row as it stands in the file, with the
+        end of its line."""
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             csv.field_size_limit(_MAX_FIELD)
+            taken = []  # the lines of the row that is being read
+            file = (taken.append(line) or line for line in file)
             lines = csv.reader(file, delimiter=self.separator, quoting=self.quoting, strict=True)
             try:
                 next(lines)
+                taken.clear()
                 for row in lines:
                     if len(row) == len(self.columns):
-                        yield row
+                        yield row, "".join(taken)
                     elif row:  # an empty line is no row
                         raise ReviewFileError(
                             f"{self.path}: line {lines.line_num} ends a row of {len(row)} fields, "
                             f"the header has {len(self.columns)}"
                         )
+                    taken.clear()
             except csv.Error as error:
                 raise ReviewFileError(f"{self.path}: line {lines.line_num}: {error}") from None
             except UnicodeDecodeError as error:
@@ -165,7 +171,7 @@ def _header(path: Path) -> str:
         raise ReviewFileError(f"cannot read {path}: {error.strerror}") from None
     if not header.strip():
         raise ReviewFileError(f"{path} does not begin with the names of its columns")
-    return header
+    return header.rstrip("\n")
 
 
 def _from_table(table: ReviewTable) -> pd.DataFrame:
@@ -176,7 +182,7 @@ def _from_table(table: ReviewTable) -> pd.DataFrame:
         )
     reviews, labels = [], []
     undecided = empty = 0
-    for number, row in enumerate(table.rows(), 1):
+    for number, (row, _) in enumerate(table.rows(), 1):
         try:
             label = table.label_of(row)
         except ValueError as error:

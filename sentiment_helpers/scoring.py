@@ -1,12 +1,12 @@
 """A file of reviews in, the same file with probabilities out, in bounded memory. Trains nothing."""
 
-import csv
 import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -44,9 +44,9 @@ def score_csv(
     """Score each review of a CSV or tab-separated file; with `destination`, write a copy there
     with the columns `probability` (of positive) and `prediction` (0 or 1) added.
 
-    All other columns and all rows stay as they are, in order, with the separator of `source`; a
-    row without a review gets empty cells. The copy appears when it is whole. `verbose` shows a
-    progress bar.
+    All rows stay as they stand in `source`, in order, character by character, and the cells are
+    added behind them; a row without a review gets empty ones. The copy appears when it is whole.
+    `verbose` shows a progress bar.
 
     Raises:
         ReviewFileError: `source` cannot be read as reviews (see `ReviewTable.open`), has one of
@@ -64,39 +64,38 @@ def score_csv(
         written_whole(destination) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        quotes = {} if table.quoting == csv.QUOTE_MINIMAL else {"quotechar": None}
-        writer = csv.writer(
-            file, delimiter=table.separator, quoting=table.quoting, lineterminator="\n", **quotes
-        )
-        writer.writerow([*table.columns, *ADDED_COLUMNS])
-        return _score(pipeline, table, writer, verbose)
+        file.write(table.separator.join([table.header, *ADDED_COLUMNS]) + "\n")
+        return _score(pipeline, table, file, verbose)
 
 
-def _score(pipeline: Pipeline, table: ReviewTable, writer, verbose: bool) -> ScoreReport:
-    """Score all rows, hand them to `writer` if there is one, and count."""
+def _score(
+    pipeline: Pipeline, table: ReviewTable, file: TextIO | None, verbose: bool
+) -> ScoreReport:
+    """Score all rows, write them to `file` if there is one, and count."""
     scored, labels, probabilities = 0, array("b"), array("d")  # 9 bytes a labelled row
     with tqdm(total=table.num_rows, unit=" reviews", disable=not verbose) as bar:
         for rows in _chunks(table.rows()):
-            reviews = [row[table.review] for row in rows if row[table.review].strip()]
+            reviews = [row[table.review] for row, _ in rows if row[table.review].strip()]
             positive = iter(pipeline.predict_proba(reviews)[:, 1] if reviews else ())
             scored += len(reviews)
-            for row in rows:
-                if not row[table.review].strip():
-                    added = ["", ""]
-                else:
+            for row, text in rows:
+                cells = ["", ""]
+                if row[table.review].strip():
                     probability = float(next(positive))
-                    added = [repr(probability), int(probability > 0.5)]
+                    cells = [repr(probability), str(int(probability > 0.5))]
                     if (label := _label(table, row)) is not None:
                         labels.append(label)
                         probabilities.append(probability)
-                if writer is not None:
-                    writer.writerow([*row, *added])
+                if file is not None:
+                    body = text.rstrip("\r\n")
+                    end = text[len(body) :] or "\n"
+                    file.write(table.separator.join([body, *cells]) + end)
             bar.update(len(rows))
     scores = evaluate(np.array(labels), np.array(probabilities)) if labels else None
     return ScoreReport(table.num_rows, scored, scores)
 
 
-def _chunks(rows: Iterator[list[str]]) -> Iterator[list[list[str]]]:
+def _chunks(rows: Iterator[tuple[list[str], str]]) -> Iterator[list[tuple[list[str], str]]]:
     while chunk := list(islice(rows, CHUNK)):
         yield chunk
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -76,6 +77,18 @@ def test_file_that_quotes_nothing(model, tmp_path):
     lines = (tmp_path / "out.tsv").read_text().splitlines()
     assert lines[1].startswith('"Up" is a film\t1\t')
     assert lines[2].startswith('"lone\t2\t')
+
+
+def test_rows_stay_as_they_are_written(model, tmp_path):
+    """Quotation marks, line ends of each kind, a quoted line end, no line end at the last row."""
+    rows = ['"good",  1 \r\n', 'bad,""\n', "\n", '"dull\r\nand ""long""",x\r', "fine,é"]
+    (tmp_path / "in.csv").write_bytes("".join(["review,note\n", *rows]).encode())
+    score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    out = (tmp_path / "out.csv").read_bytes().decode()
+    rest, added = re.subn(r",0\.\d+(e-\d+)?,[01](?=[\r\n])", "", out)
+    rows.remove("\n")  # an empty line is no row
+    assert rest == "".join(["review,note,probability,prediction\n", *rows, "\n"])
+    assert added == 4
 
 
 @pytest.mark.parametrize(
