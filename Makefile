@@ -51,8 +51,8 @@ test: .venv/ready  ## the whole test suite
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)
 
-bench: .venv/ready  ## speed against the report's recipe, into benchmarks/RESULTS.md
-	$(BIN)/python -m benchmarks
+bench: .venv/ready  ## speed against the usual ways, into benchmarks/RESULTS.md; STAGE=vectors: one stage
+	$(BIN)/python -m benchmarks $(STAGE)
 
 notebooks: full  ## put the outputs of a run at the default parameters into notebooks/
 	$(NBCONVERT) --to notebook --output-dir notebooks \

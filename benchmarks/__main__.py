@@ -1,136 +1,117 @@
-"""Times this package against the report's recipe, in one run: `make bench`.
+"""How fast each stage is against what its users would run otherwise: `make bench`.
 
-Both sides train the same networks from the same weights on the same batches, and are compared
-only if their losses agree. The table goes to the terminal and to benchmarks/RESULTS.md.
+`make bench STAGE=vectors` measures one stage and prints it; without STAGE, all of them, one after
+another, each in a process of its own, and the answer goes to benchmarks/RESULTS.md.
 """
 
+import argparse
+import multiprocessing
+import os
 import platform
-import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-import torch
+from benchmarks.growth import draw, grow, slope
+from benchmarks.stages import STAGES, Line, Run
 
-import sentiment_helpers as sh
-from benchmarks import recipe
-from sentiment_helpers import experiments
-
-ROWS = experiments.PLAIN + experiments.SKIP
 RESULTS = Path(__file__).with_name("RESULTS.md")
 TRIALS = Path(__file__).with_name("TRIALS.md")  # of networks on words in order, kept by hand
-
-
-def train_by_recipe(name, train, valid):
-    """Losses by epoch and seconds of the recipe's training of a row of the report."""
-    chosen = experiments.classifier(name)
-    chosen.n_features_in_ = train[0].shape[1]
-    network = recipe.RecipeBiRNN(
-        chosen.n_features_in_,
-        *(chosen.cell_type, chosen.num_layers, chosen.hidden_size),
-        *(chosen.dropout, chosen.skip_connections),
-    )
-    torch.manual_seed(chosen.random_state)
-    recipe.copy_weights(chosen.build_network(), network)  # where `fit` starts, too
-    sets = [
-        (torch.from_numpy(X).unsqueeze(1), torch.from_numpy(y.astype(np.float32)))
-        for X, y in (train, valid)
-    ]
-    names = ("lr", "batch_size", "max_epochs", "patience", "max_norm", "random_state")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the recipe's fastest: more gain nothing on operations this small
-    start = time.perf_counter()
-    epochs = recipe.train(network, *sets, **{name: getattr(chosen, name) for name in names})
-    seconds = time.perf_counter() - start
-    torch.set_num_threads(threads)
-    return [epoch["valid_loss"] for epoch in epochs], seconds
-
-
-def words_in_order(reviews) -> str:
-    """A line of the table: an epoch of one LSTM layer over the words of some reviews."""
-    glove = sh.load_glove("glove.6B.50d")
-    X = sh.TokenIds(glove).fit_transform(reviews["review"])
-    y = reviews["label"].to_numpy()
-    classifier = sh.BiRNNClassifier(
-        "lstm", num_layers=1, hidden_size=64, dropout=0.2, word_dropout=0.3, embeddings=glove,
-        lr=1e-3, max_norm=1.0, max_epochs=1,
-    )  # fmt: skip
-    classifier.fit(X, y, validation=(X[:64], y[:64]))
-    ours = classifier.history_["seconds"].sum()  # with the figures of all rows after it
-    twin = recipe.packed_twin(classifier.network_)
-    ids = torch.from_numpy(classifier._positions(X)).long()
-    with torch.inference_mode():
-        difference = abs(twin.eval()(ids[:64]).numpy() - classifier.decision_function(X[:64])).max()
-    if difference > 1e-5:
-        raise SystemExit(f"packed LSTM: the logits differ by {difference:.1e}: not comparable")
-    rows = [row[row > 0] for row in ids]
-    start = time.perf_counter()
-    recipe.train_words(twin, rows, torch.tensor(y, dtype=torch.float32), batch_size=64, lr=1e-3)
-    theirs = time.perf_counter() - start
-    return _line(f"LSTM 1×64, an epoch of {sum(map(len, rows)):,} words", theirs, ours)
+HEAD = """| stage | this package | the other side | ratio | memory here | memory there | target |
+|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
-    """Measure, compare, print and write the table."""
-    train, valid = sh.split_reviews(sh.load_reviews("bundled"))
-    words = words_in_order(train[:3200])
-    embedding = sh.MeanEmbedding(sh.load_glove("glove.6B.50d")).fit(train["review"])
-    train, valid = (
-        (embedding.transform(rows["review"]), rows["label"].to_numpy()) for rows in (train, valid)
-    )
-    # Starts joblib's workers and reads the features once, as the first rows of a long table do.
-    experiments.run_all(["gru-5", "gru-5"], train, valid, max_epochs=1)
-    lines, theirs = [], {}
-    for name in ROWS:
-        losses, theirs[name] = train_by_recipe(name, train, valid)
-        result = experiments.run(name, train, valid)
-        difference = np.abs([epoch["valid_loss"] for epoch in result.history] - np.array(losses))
-        if difference.max() > 1e-5:
-            raise SystemExit(f"{name}: the losses differ by {difference.max():.1e}: not comparable")
-        lines.append(_line(f"{result.title}, one core", theirs[name], result.seconds))
-    start = time.perf_counter()
-    experiments.run_all(ROWS, train, valid)
-    together = time.perf_counter() - start
-    lines.append(_line("all rows, all cores", sum(theirs.values()), together))
-    text = f"""# Speed against the report's recipe
+    """Measure, compare, print; write the table where everything was measured."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("stage", nargs="?", choices=[*STAGES, "growth"])
+    chosen = parser.parse_args().stage
+    lines = []
+    for name in [chosen] if chosen else STAGES:
+        if name in STAGES:
+            lines += map(row, alone(STAGES[name]))
+            print(*lines[len(lines) and -1 :], sep="\n", flush=True)
+    runs = alone(grow) if chosen in (None, "growth") else {}
+    if runs:
+        draw(runs, RESULTS.with_name("growth.png"))
+    growth = [
+        f"| {name} | {', '.join(f'{run.seconds:.2f}' for run in by_rows.values())} | "
+        f"{slope(by_rows):.2f} | {', '.join(megabytes(run) for run in by_rows.values())} |"
+        for name, by_rows in runs.items()
+    ]
+    text = RESULTS_TEMPLATE.format(
+        table="\n".join([HEAD, *lines]), growth="\n".join(growth), machine=machine(),
+        trials=TRIALS.read_text("utf-8"),
+    )  # fmt: skip
+    print(text if chosen is None else "\n".join([HEAD, *lines] if lines else growth))
+    if chosen is None:
+        RESULTS.write_text(text, "utf-8")
 
-Written by `make bench`. The rows of the report at its hyperparameters, {len(train[1]):,} training
-and {len(valid[1]):,} validation reviews of {train[0].shape[1]} values, figures taken each epoch.
-The recipe (`benchmarks/recipe.py`) trains one row after the other, as the report did, with one
-thread, at which it is fastest; this package trains as many rows at once as there are cores. Both
-start from the same weights and see the same batches; their validation losses agree to 1e-5 in
-every epoch.
 
-| training | recipe | this package | ratio |
+RESULTS_TEMPLATE = """# Speed
+
+Written by `make bench`. Before anything is compared, both sides are shown to compute the same:
+ids are identical, values, losses and probabilities differ by 1e-5 at most. The other side is the
+report's recipe (`recipe.py`, `recipe_text.py`: NLTK's tokenizer and the cleaning steps on each row,
+a dictionary of vectors, `DataLoader`, a list of one-layer modules, scikit-learn's figures each
+epoch; one thread, at which it is fastest on networks this small); gensim's
+`load_word2vec_format(no_header=True)` for GloVe's text; `pack_padded_sequence` and
+`nn.LSTM(bidirectional=True)` for words in order; and for scoring word by word, batches of 64 in the
+order of the file, padded to their longest review. What takes less than ten seconds is run three
+times, and the least time counts. Memory is what the first run took at most beyond what was there
+before.
+
+{table}
+
+## Growth
+
+Seconds at 1, 2, 4 and 8 times the bundled reviews, and the slope of their logarithms: 1 is a
+straight line.
+
+| stage | seconds | slope | memory |
 |---|---|---|---|
-{chr(10).join(lines)}
+{growth}
 
-Words in order, against `pack_padded_sequence` and `nn.LSTM(bidirectional=True)` in batches of
-shuffled reviews, as tutorials write it; from the same weights the logits agree to 1e-5. (Our
-time includes the figures of all training reviews after the epoch; the other side takes none.)
+![Time and memory against the number of reviews](growth.png)
 
-| training | packed | this package | ratio |
-|---|---|---|---|
-{words}
+{machine}
 
-{_machine()}
-
-{TRIALS.read_text("utf-8")}"""
-    print(text)
-    RESULTS.write_text(text, "utf-8")
+{trials}"""
 
 
-def _line(title: str, theirs: float, ours: float) -> str:
-    return f"| {title} | {theirs:.1f} s | {ours:.1f} s | {theirs / ours:.1f} × |"
+def alone(function):
+    """What `function` returns in a process of its own, where no stage before it left anything."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as process:
+        return process.submit(function).result()
 
 
-def _machine() -> str:
+def row(line: Line) -> str:
+    """A line of the table."""
+    there = ratio = memory = "—"
+    if line.theirs:
+        there, memory = seconds(line.theirs), megabytes(line.theirs)
+        ratio = f"**{line.theirs.seconds / line.ours.seconds:.1f} ×**"
+    cells = (line.stage, seconds(line.ours), there, ratio, megabytes(line.ours), memory)
+    return f"| {' | '.join(cells)} | {line.target} |"
+
+
+def seconds(run: Run) -> str:
+    return f"{run.seconds:.2f} s" if run.seconds >= 1 else f"{run.seconds * 1000:.0f} ms"
+
+
+def megabytes(run: Run) -> str:
+    return "—" if run.memory is None else f"{run.memory / 1e6:.0f} MB"
+
+
+def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    models = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-    model = models[0].partition(": ")[2] if models else platform.processor()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy", "scikit-learn"))
-    cores = f"{torch.get_num_threads()} cores of {model}"
-    return f"{cores}; Python {platform.python_version()}, {versions}."
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor()
+    packages = ("torch", "numpy", "scikit-learn", "pyarrow", "nltk", "gensim")
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return f"{os.cpu_count()} cores of {name}; Python {platform.python_version()}, {versions}."
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""The report's way, written fairly: what this package is timed against. Nothing imports it but
-the benchmarks and their tests.
+"""The report's way with networks, written fairly: what this package is timed against.
 
 A list of one-layer modules called one after another, `DataLoader` over `TensorDataset`, Adam as
 PyTorch sets it up, scikit-learn's metrics each epoch. Report, 3rd to 5th step.
@@ -114,8 +113,13 @@ def scores(side: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str
     }
 
 
-def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
-    """Give `recipe` the weights of this package's `BiRNN`."""
+def twin(classifier, network: nn.Module | None = None) -> RecipeBiRNN:
+    """A `RecipeBiRNN` for a `BiRNNClassifier`, with the weights of its network or of another."""
+    network = network or classifier.network_
+    recipe = RecipeBiRNN(
+        *(classifier.n_features_in_, classifier.cell_type, classifier.num_layers),
+        *(classifier.hidden_size, classifier.dropout, classifier.skip_connections),
+    )
     for stack, cells in (
         (network.forward_stack, recipe.forward_cells),
         (network.backward_stack, recipe.backward_cells),
@@ -123,6 +127,7 @@ def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
         for layer, cell in zip(stack.layers.values(), cells, strict=True):
             cell.load_state_dict(layer.state_dict())
     recipe.out.load_state_dict(network.out.state_dict())
+    return recipe
 
 
 class PackedBiLSTM(nn.Module):

@@ -4,8 +4,7 @@ import argparse
 import json
 import sys
 
-from sentiment_helpers import CheckpointError, ReviewFileError, Together, load, score_csv
-from sentiment_helpers.study import StudyFileError, run_study
+import sentiment_helpers as sh
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,16 +24,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command == "study":
-            return run_study(options.results) or 0
+            return sh.study.run_study(options.results) or 0
         return _score(options) if options.command == "score" else _show(options)
-    except (CheckpointError, ReviewFileError, StudyFileError, OSError) as error:
+    except (sh.CheckpointError, sh.ReviewFileError, sh.study.StudyFileError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 
 
 def _score(options: argparse.Namespace) -> int:
-    report = score_csv(
-        load(options.model), options.reviews, options.output, verbose=sys.stderr.isatty()
+    report = sh.score_csv(
+        sh.load(options.model), options.reviews, options.output, verbose=sys.stderr.isatty()
     )
     figures = {"rows": report.rows, "scored": report.scored}
     if report.scores is not None:
@@ -53,8 +52,8 @@ def _score(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     for path in options.models:
-        model = load(path)
-        if isinstance(model, Together):
+        model = sh.load(path)
+        if isinstance(model, sh.Together):
             weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
             print(f"{path}: {model.title}\n  weights of their log-odds: {weights}")
             continue

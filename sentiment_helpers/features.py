@@ -1,6 +1,7 @@
 """From texts to arrays: scikit-learn transformers over GloVe vectors. No networks."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -159,7 +160,7 @@ class TokenIds(TransformerMixin, BaseEstimator):
             ids[ids < 0] = UNKNOWN
             rows = np.zeros((len(ends) - 1, self.max_length), np.int32)
             rows[:, 0] = UNKNOWN
-            for row, start, end in zip(rows, ends, ends[1:], strict=False):
+            for row, (start, end) in zip(rows, pairwise(ends), strict=True):
                 kept = self._kept(ids[start:end])
                 row[: len(kept)] = kept
             slices.append(rows)

@@ -3,17 +3,21 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+
+import sentiment_helpers
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
 # A file imports from files above it in this list, never from one below.
 ROOMS = [
-    "files", "text", "reviews", "glove", "features", "one_step", "networks", "training",
+    "files", "text", "corpus", "reviews", "glove", "features", "one_step", "networks", "training",
     "metrics", "estimators", "classifiers", "bags", "together", "checkpoints", "scoring", "colours",
     "highlights", "experiments", "study", "comparisons", "plots", "__init__", "__main__",
 ]  # fmt: skip
@@ -45,6 +49,24 @@ def test_every_file_has_a_room():
 def test_imports_run_one_way(room):
     for other in imported(ROOT / "sentiment_helpers" / f"{room}.py"):
         assert ROOMS.index(other) < ROOMS.index(room), f"{room} imports {other}"
+
+
+def test_names_are_imported_when_they_are_used():
+    """And not before: the package and its command line start at once."""
+    code = (
+        "import sys, sentiment_helpers, sentiment_helpers.__main__ as command\n"
+        "heavy = {'torch', 'pandas', 'sklearn', 'matplotlib', 'scipy', 'numpy', 'nltk'}\n"
+        "try: command.main(['--help'])\n"
+        "except SystemExit: print('loaded:', sorted(heavy & set(sys.modules)))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines()[-1] == "loaded: []"
+
+
+def test_every_public_name_is_there():
+    assert len(sentiment_helpers.__all__) > 30
+    for name in sentiment_helpers.__all__:
+        assert getattr(sentiment_helpers, name) is not None
 
 
 def code_cells(path):

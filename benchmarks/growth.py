@@ -1,0 +1,75 @@
+"""How time and memory grow with the data: 1, 2, 4 and 8 times the bundled reviews."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+import sentiment_helpers as sh
+from benchmarks.stages import MODELS, Run, bundled, measured
+from sentiment_helpers import experiments
+from sentiment_helpers.colours import COLOURS, MARKERS
+
+FACTORS = (1, 2, 4, 8)
+
+
+def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:
+    """For each stage, what it came to by the number of reviews."""
+    once = bundled(rows)
+    embedding = sh.MeanEmbedding(sh.load_glove()).fit(once["review"])
+    model = sh.load(MODELS / "RNN-report.pt")
+    runs = {"reviews → mean vectors": {}, "scoring a file": {}, "a training epoch": {}}
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "reviews.csv"
+        for factor in FACTORS:
+            reviews = pd.concat([once] * factor, ignore_index=True)
+            reviews[["review"]].to_csv(source, index=False)
+            texts, y = reviews["review"], reviews["label"].to_numpy()
+            steps: dict[str, Callable] = {
+                "scoring a file": lambda: sh.score_csv(model, source, source.with_suffix(".out")),
+                "reviews → mean vectors": lambda texts=texts: embedding.transform(texts),
+            }
+            for name, step in steps.items():
+                X, runs[name][len(reviews)] = measured(step)
+            classifier = experiments.classifier("gru-5", max_epochs=3)
+            classifier.fit(X, y, validation=(X[:1000], y[:1000]))
+            seconds = classifier.history_["seconds"].min()
+            runs["a training epoch"][len(reviews)] = Run(seconds, None)
+    return runs
+
+
+def slope(runs: dict[int, Run]) -> float:
+    """The exponent of the power of the rows with which the seconds grow: 1 is a straight line."""
+    rows, seconds = zip(*((rows, run.seconds) for rows, run in runs.items()), strict=True)
+    return float(np.polyfit(np.log(rows), np.log(seconds), 1)[0])
+
+
+def draw(runs: dict[str, dict[int, Run]], path: Path) -> None:
+    """Seconds against reviews, both on logarithmic axes; and the memory that scoring takes."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for (name, by_rows), colour, marker in zip(runs.items(), COLOURS, MARKERS, strict=False):
+        left.loglog(
+            by_rows.keys(),
+            [run.seconds for run in by_rows.values()],
+            color=colour,
+            marker=marker,
+            label=f"{name}: slope {slope(by_rows):.2f}",
+        )
+    left.set(xlabel="reviews", ylabel="seconds", title="Time")
+    left.legend()
+    by_rows = runs["scoring a file"]
+    memory = [(run.memory or np.nan) / 1e6 for run in by_rows.values()]
+    right.plot(by_rows.keys(), memory, color=COLOURS[1], marker=MARKERS[1])
+    right.set(xlabel="reviews", ylabel="MB", title="Memory that scoring a file takes")
+    right.set_xscale("log")
+    right.set_ylim(bottom=0)
+    for ax in (left, right):
+        sizes = list(by_rows)
+        ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        ax.minorticks_off()
+        ax.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

@@ -1,0 +1,85 @@
+"""The report's way with texts, written fairly: what this package is timed against. Each row on its
+own: NLTK's tokenizer, the cleaning steps, a dictionary of vectors. Report, 2nd step.
+"""
+
+import csv
+
+import numpy as np
+import torch
+from nltk.tokenize import NLTKWordTokenizer
+
+from sentiment_helpers import text
+
+tokenizer = NLTKWordTokenizer()
+
+
+def tokenized(review: str) -> str:
+    """A review's Treebank tokens, parted by spaces."""
+    review = text.plain(review)
+    for apostrophe in text.APOSTROPHES:
+        review = review.replace(apostrophe, "'")
+    return " ".join(tokenizer.tokenize(text.FULL_STOP.sub(r" \1 \2 ", review + " ")))
+
+
+def words(review: str) -> list[str]:
+    """What `sentiment_helpers.clean` gives."""
+    return [word for word in text.WORD.findall(tokenized(review)) if word not in text.STOP_WORDS]
+
+
+def tokens(review: str) -> list[str]:
+    """What `sentiment_helpers.tokens` gives."""
+    return text.TOKEN.findall(tokenized(review))
+
+
+def mean(review_words: list[str], vectors: dict[str, np.ndarray], size: int) -> np.ndarray:
+    """The mean (size,) of the vectors of a review's distinct known words."""
+    known = [vectors[word] for word in set(review_words) if word in vectors]
+    return np.mean(known, axis=0) if known else np.zeros(size, np.float32)
+
+
+def ids(review_tokens: list[str], index: dict[str, int], max_length: int) -> np.ndarray:
+    """What `sentiment_helpers.TokenIds` gives for a review, (max_length,) int32."""
+    found = []
+    for token in review_tokens:
+        for word in [token] if token in index else token.split("-"):
+            found.append(index.get(word, 1))
+    if len(found) > max_length:
+        end = max_length // 2
+        found = found[: max_length - end] + found[len(found) - end :]
+    row = np.zeros(max_length, np.int32)
+    row[: max(len(found), 1)] = found or [1]
+    return row
+
+
+def score_rows(network, vectors: dict[str, np.ndarray], size: int, source, destination) -> None:
+    """Copy a CSV file with a column of probabilities, row by row."""
+    with open(source, newline="") as file, open(destination, "w", newline="") as copy:
+        rows, writer = csv.reader(file), csv.writer(copy)
+        header = next(rows)
+        writer.writerow([*header, "probability"])
+        column = header.index("review")
+        for row in rows:
+            x = torch.from_numpy(mean(words(row[column]), vectors, size)).view(1, 1, -1)
+            with torch.no_grad():
+                probability = torch.sigmoid(network(x)).item()
+            writer.writerow([*row, probability])
+
+
+def score_batches(network, index: dict[str, int], max_length: int, source, destination) -> None:
+    """The same with a network of words in order (B, T), 64 rows at a time as they come, each batch
+    cut to its longest review."""
+    with open(source, newline="") as file, open(destination, "w", newline="") as copy:
+        rows, writer = csv.reader(file), csv.writer(copy)
+        header = next(rows)
+        writer.writerow([*header, "probability"])
+        column = header.index("review")
+        rows = list(rows)
+        for start in range(0, len(rows), 64):
+            batch = rows[start : start + 64]
+            x = np.stack([ids(tokens(row[column]), index, max_length) for row in batch])
+            x = torch.from_numpy(x[:, : (x > 0).sum(axis=1).max()]).long()
+            with torch.no_grad():
+                probabilities = torch.sigmoid(network(x)).tolist()
+            writer.writerows(
+                [*row, probability] for row, probability in zip(batch, probabilities, strict=True)
+            )

@@ -1,0 +1,302 @@
+"""Each stage side by side with what its users would run otherwise. A stage first checks that both
+sides compute the same, and gives the lines of the table that `python -m benchmarks` writes."""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import torch
+
+import sentiment_helpers as sh
+from benchmarks import recipe, recipe_text
+from sentiment_helpers import experiments
+
+MODELS = Path(__file__).parents[1] / "models"
+SHORT = 10.0  # seconds: what takes less is run three times, and the least time counts
+
+
+class NotTheSame(AssertionError):
+    """The two sides of a comparison computed different things."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one side came to: seconds, and bytes of memory beyond what was there before."""
+
+    seconds: float
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table; without `theirs`, nothing is compared."""
+
+    stage: str
+    ours: Run
+    theirs: Run | None
+    target: str
+
+
+def vectors(rows: int | None = None) -> list[Line]:
+    """Reviews to mean vectors, against the recipe."""
+    reviews = bundled(rows)["review"]
+    glove = sh.load_glove()
+    len(glove.index)  # both sides have their dictionary before the clock starts
+    embedding = sh.MeanEmbedding(glove)
+    X, ours = measured(lambda: embedding.fit_transform(reviews))
+    with one_core():
+        _, alone = measured(lambda: embedding.fit_transform(reviews))
+    table = dict(zip(embedding.glove_.words, embedding.glove_.vectors, strict=True))
+    size = X.shape[1]
+    expected, theirs = measured(
+        lambda: np.stack(
+            reviews.apply(recipe_text.words).apply(recipe_text.mean, args=(table, size))
+        )
+    )
+    check("mean vectors", X, expected, 1e-5)
+    name = f"{len(reviews):,} reviews → mean vectors"
+    return [
+        Line(f"{name}, {os.cpu_count()} cores", ours, theirs, "≥ 20 ×, ≤ 600 MB"),
+        Line(f"{name}, one core", alone, theirs, "≥ 12 ×"),
+    ]
+
+
+def ids(rows: int | None = None) -> list[Line]:
+    """Reviews to ids, against NLTK's tokenizer and a dictionary."""
+    reviews = bundled(rows)["review"]
+    glove = sh.load_glove()
+    index = {word: row + 2 for word, row in glove.index.items()}
+    X, ours = measured(lambda: sh.TokenIds(glove).fit_transform(reviews))
+    expected, theirs = measured(
+        lambda: np.stack(
+            reviews.apply(recipe_text.tokens).apply(recipe_text.ids, args=(index, X.shape[1]))
+        )
+    )
+    check("token ids", X, expected, 0)
+    return [Line(f"{len(reviews):,} reviews → token ids", ours, theirs, "≥ 15 ×")]
+
+
+def glove(rows: int | None = None, size: int = 300) -> list[Line]:
+    """A text file of vectors to an array, against gensim."""
+    from gensim.models import KeyedVectors
+
+    words = sh.load_glove().words[:rows]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "vectors.txt"
+        write_vectors(path, words, size)
+        opened, ours = measured(lambda: sh.load_glove(path), repeats=1)
+        expected, theirs = measured(
+            lambda: KeyedVectors.load_word2vec_format(path, binary=False, no_header=True)
+        )
+        check("GloVe's values", opened.vectors, expected.vectors, 0)
+        check("GloVe's words", np.array(opened.words), np.array(expected.index_to_key), 0)
+        del opened
+        again, reopened = measured(lambda: sh.load_glove(path))
+        _, touched = measured(lambda: np.array(again.vectors[: len(words) // 100]))
+        name = f"GloVe text, {len(words):,} × {size}"
+    return [
+        Line(f"{name} → array", ours, theirs, "≥ 5 ×, ≤ 1.3 × the array"),
+        Line(f"{name}, opened again", reopened, None, "≤ 50 ms"),
+        Line("the same, a hundredth of its rows read", touched, None, "memory of these rows"),
+    ]
+
+
+def epoch(rows: int | None = None) -> list[Line]:
+    """An epoch on mean vectors, against the recipe's loop."""
+    train, valid = features(rows)
+    lines = []
+    for name in ("gru-5", "lstm-14-skip"):
+        chosen = experiments.classifier(name, max_epochs=3)
+        fitted, ours = measured(lambda chosen=chosen: chosen.fit(*train, validation=valid))
+        losses, theirs = train_by_recipe(chosen, train, valid)
+        check(f"losses of {name}", fitted.history_["valid_loss"], losses, 1e-5)
+        lines.append(
+            Line(f"three epochs of {fitted.title}, {len(train[0]):,} rows", ours, theirs, "≥ 3 ×")
+        )
+    return lines
+
+
+def words(rows: int | None = 1600) -> list[Line]:
+    """An epoch of one LSTM layer over words in order, against packed sequences."""
+    reviews = bundled(rows)
+    glove = sh.load_glove()
+    X, y = sh.TokenIds(glove).fit_transform(reviews["review"]), reviews["label"].to_numpy()
+    classifier = sh.BiRNNClassifier(
+        "lstm", num_layers=1, hidden_size=64, dropout=0.2, word_dropout=0.3, embeddings=glove,
+        lr=1e-3, max_norm=1.0, max_epochs=1,
+    )  # fmt: skip
+    _, ours = measured(lambda: classifier.fit(X, y, validation=(X[:64], y[:64])), repeats=1)
+    twin = recipe.packed_twin(classifier.network_)
+    ids = torch.from_numpy(classifier._positions(X)).long()
+    with torch.inference_mode():
+        check("packed LSTM", classifier.decision_function(X[:64]), twin.eval()(ids[:64]), 1e-5)
+    read = [row[row > 0] for row in ids]
+    targets = torch.tensor(y, dtype=torch.float32)
+    _, theirs = measured(lambda: recipe.train_words(twin, read, targets, 64, 1e-3), repeats=1)
+    name = f"an epoch of LSTM 1×64, {sum(map(len, read)):,} words in order"
+    return [Line(name, ours, theirs, "≥ 3 ×")]
+
+
+def scoring(rows: int | None = None) -> list[Line]:
+    """A file scored with the report's model, against the recipe row by row."""
+    model = sh.load(MODELS / "RNN-report.pt")
+    embedding, classifier = model[0], model[1]
+    table = dict(zip(embedding.glove_.words, embedding.glove_.vectors, strict=True))
+    network = recipe.twin(classifier).eval()
+    size = embedding.glove_.vectors.shape[1]
+    return score_both(
+        "the report's model", model, rows,
+        lambda *files: recipe_text.score_rows(network, table, size, *files), "≥ 20 ×",
+    )  # fmt: skip
+
+
+def sequence_scoring(rows: int | None = 5000) -> list[Line]:
+    """A file scored word by word, against batches of 64 in the order of the file."""
+    model = sh.load(MODELS / "RNN.pt")
+    ids, classifier = model[0], model[1]
+    rows_of = {id_: row for row, id_ in enumerate(classifier.ids_.tolist(), 2)}
+    index = {word: rows_of.get(id_, 1) for word, id_ in ids.ids_.items()}
+    return score_both(
+        "words in order", model, rows,
+        lambda *files: recipe_text.score_batches(
+            classifier.network_, index, ids.max_length, *files
+        ),
+        "≥ 2 ×",
+    )  # fmt: skip
+
+
+def start(rows: int | None = None) -> list[Line]:
+    """How long the import and the command line's help take; Python's own start included."""
+    lines = []
+    for name, arguments in (
+        ("import sentiment_helpers", ["-c", "import sentiment_helpers"]),
+        ("python -m sentiment_helpers --help", ["-m", "sentiment_helpers", "--help"]),
+    ):
+        command = [sys.executable, *arguments]
+        _, ours = measured(
+            lambda command=command: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        )
+        lines.append(Line(f"`{name}`", Run(ours.seconds, None), None, "< 0.3 s"))
+    return lines
+
+
+STAGES = {
+    stage.__name__: stage
+    for stage in (vectors, ids, glove, epoch, words, scoring, sequence_scoring, start)
+}
+
+
+def measured(function: Callable, repeats: int = 3) -> tuple[object, Run]:
+    """What `function` returns, the least seconds it took, and the memory of the first time."""
+    before = memory("VmRSS", reset=True)
+    times, result = [], None
+    for repeat in range(repeats):
+        begin = time.perf_counter()
+        result = function()
+        times.append(time.perf_counter() - begin)
+        if repeat == 0:
+            peak = memory("VmHWM")
+        if times[0] > SHORT:
+            break
+    return result, Run(min(times), None if peak is None else peak - before)
+
+
+def memory(kind: str, reset: bool = False) -> int | None:
+    """Bytes of this process's memory now (VmRSS), or at most (VmHWM) since the last `reset`; None
+    where the system is not Linux."""
+    status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not clear.exists():
+        return None
+    if reset:
+        clear.write_text("5")
+    line = next(line for line in status.read_text().splitlines() if line.startswith(kind))
+    return int(line.split()[1]) * 1024
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """This process, and the threads that it starts inside, on one core."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def check(name: str, ours, theirs, tolerance: float) -> None:
+    """Raise `NotTheSame` where a value differs by more than `tolerance`."""
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    if ours.shape != theirs.shape:
+        raise NotTheSame(f"{name}: {ours.shape} here, {theirs.shape} there")
+    same = ours == theirs if tolerance == 0 else abs(ours - theirs) <= tolerance
+    if not same.all():
+        raise NotTheSame(f"{name}: {(~same).sum():,} of {same.size:,} values differ")
+
+
+def bundled(rows: int | None = None) -> pd.DataFrame:
+    """All bundled reviews, or some of both classes."""
+    reviews = sh.load_reviews("bundled")
+    return reviews.sample(rows, random_state=0) if rows else reviews
+
+
+def features(rows: int | None = None) -> tuple[tuple, tuple]:
+    """Mean vectors and labels of the bundled reviews, split as in the report."""
+    train, valid = sh.split_reviews(bundled(rows))
+    embedding = sh.MeanEmbedding(sh.load_glove()).fit(train["review"])
+    return tuple((embedding.transform(s["review"]), s["label"].to_numpy()) for s in (train, valid))
+
+
+def train_by_recipe(chosen: sh.BiRNNClassifier, train, valid) -> tuple[list[float], Run]:
+    """Validation losses by epoch of the recipe's training from where `chosen.fit` starts, too."""
+    sets = [
+        (torch.from_numpy(X).unsqueeze(1), torch.from_numpy(y.astype(np.float32)))
+        for X, y in (train, valid)
+    ]
+    names = ("lr", "batch_size", "max_epochs", "patience", "max_norm", "random_state")
+    parameters = {name: getattr(chosen, name) for name in names}
+
+    def run():
+        torch.manual_seed(chosen.random_state)
+        return recipe.train(recipe.twin(chosen, chosen.build_network()), *sets, **parameters)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the recipe's fastest: more gain nothing on operations this small
+    epochs, theirs = measured(run)
+    torch.set_num_threads(threads)
+    return [epoch["valid_loss"] for epoch in epochs], theirs
+
+
+def score_both(title: str, model, rows: int | None, theirs: Callable, target: str) -> list[Line]:
+    """A file of bundled reviews scored with `model` and by `theirs(source, destination)`."""
+    with TemporaryDirectory() as folder:
+        source, ours_file, their_file = (Path(folder) / name for name in ("in", "ours", "theirs"))
+        reviews = bundled(rows)
+        reviews[["review"]].to_csv(source, index=False)
+        _, ours = measured(lambda: sh.score_csv(model, source, ours_file))
+        _, theirs = measured(lambda: theirs(source, their_file))
+        columns = []
+        for path in (ours_file, their_file):
+            with path.open(newline="") as file:
+                columns.append([float(row["probability"]) for row in csv.DictReader(file)])
+        check(f"probabilities of {title}", *columns, 1e-5)
+    return [Line(f"scoring {len(reviews):,} rows, {title}", ours, theirs, target)]
+
+
+def write_vectors(path: Path, words: list[str], size: int) -> None:
+    """Seeded values for `words` in GloVe's text format."""
+    rng = np.random.default_rng(1234)
+    values = [f"{value:.5g}" for value in rng.normal(0, 0.4, 2**16)]
+    with path.open("w", encoding="utf-8") as file:
+        for word in words:
+            chosen = rng.integers(0, len(values), size).tolist()
+            file.write(f"{word} {' '.join([values[i] for i in chosen])}\n")

@@ -1,0 +1,64 @@
+"""Both sides of every benchmark compute the same, on a few rows; how long they take is not looked
+at."""
+
+import numpy as np
+import pytest
+
+from benchmarks import growth, recipe_text, stages
+from benchmarks.__main__ import row
+from benchmarks.stages import Line, NotTheSame, Run, check
+from sentiment_helpers import clean, text, tokens
+
+
+@pytest.mark.parametrize("name", stages.STAGES)
+def test_stage(name):
+    lines = stages.STAGES[name](rows=80)
+    for line in lines:
+        assert line.ours.seconds > 0
+        assert row(line).count("|") == 8
+    assert any(line.theirs for line in lines) or name == "start"
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("vectors", "words"), ("ids", "tokens"), ("scoring", "words")]
+)
+def test_stage_finds_a_difference(name, part, monkeypatch):
+    whole = getattr(recipe_text, part)
+    monkeypatch.setattr(recipe_text, part, lambda review: whole(review)[1:])
+    with pytest.raises(NotTheSame):
+        stages.STAGES[name](rows=20)
+
+
+def test_check():
+    check("x", [1.0, 2.0], [1.0, 2.00001], 1e-4)
+    for other in ([1.0, 2.1], [1.0], [1.0, np.nan]):
+        with pytest.raises(NotTheSame, match="x:"):
+            check("x", [1.0, 2.0], other, 1e-4)
+    with pytest.raises(NotTheSame, match="1 of 2"):
+        check("words", np.array(["a", "b"]), np.array(["a", "c"]), 0)
+
+
+def test_the_recipe_reads_reviews_as_this_package_does(reviews):
+    """NLTK's rules on whole reviews give the words that are found chunk by chunk."""
+    odd = ["Can't!", "'Tis the 'Rose's' end. \"Don't.\" he said", "gonna, wanna:lemme", "", "'"]
+    for review in [*reviews["review"][:500], *odd]:
+        assert recipe_text.words(review) == clean(review)
+        assert recipe_text.tokens(review) == tokens(review)
+    assert text.chunk_words(["don't", "", "films'"]) == ["n't", "\n", "\n", "films", "\n"]
+
+
+def test_growth(tmp_path):
+    runs = growth.grow(rows=40)
+    assert [list(by_rows) for by_rows in runs.values()] == [[40, 80, 160, 320]] * 3
+    growth.draw(runs, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 10_000
+
+
+def test_slope():
+    assert growth.slope({n: Run(n**1.5, None) for n in (1, 2, 4, 8)}) == pytest.approx(1.5)
+
+
+def test_row():
+    line = Line("x", Run(0.5, 2_000_000), Run(10.0, None), "≥ 3 ×")
+    assert row(line) == "| x | 500 ms | 10.00 s | **20.0 ×** | 2 MB | — | ≥ 3 × |"
+    assert "| 2.00 s | — | — | — | — |" in row(Line("x", Run(2, None), None, ""))
