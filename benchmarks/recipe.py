@@ -115,11 +115,16 @@ def scores(side: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str
 
 def twin(classifier, network: nn.Module | None = None) -> RecipeBiRNN:
     """A `RecipeBiRNN` for a `BiRNNClassifier`, with the weights of its network or of another."""
-    network = network or classifier.network_
     recipe = RecipeBiRNN(
         *(classifier.n_features_in_, classifier.cell_type, classifier.num_layers),
         *(classifier.hidden_size, classifier.dropout, classifier.skip_connections),
     )
+    copy_weights(network or classifier.network_, recipe)
+    return recipe
+
+
+def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
+    """Give `recipe` the weights of this package's `BiRNN`."""
     for stack, cells in (
         (network.forward_stack, recipe.forward_cells),
         (network.backward_stack, recipe.backward_cells),
@@ -127,7 +132,6 @@ def twin(classifier, network: nn.Module | None = None) -> RecipeBiRNN:
         for layer, cell in zip(stack.layers.values(), cells, strict=True):
             cell.load_state_dict(layer.state_dict())
     recipe.out.load_state_dict(network.out.state_dict())
-    return recipe
 
 
 class PackedBiLSTM(nn.Module):

@@ -59,7 +59,7 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
 
     def _choose(self, corpora: Iterable[Corpus]) -> "MeanEmbedding":
         index = self.glove.index
-        words = set().union(*(corpus.words for corpus in corpora))
+        words = {word for corpus in corpora for word in corpus.words}
         used = {index[word] for word in words if word in index}
         rows = sorted(used.union(range(min(FREQUENT_WORDS, len(index)))))
         vectors = self.glove.vectors[rows].astype(np.float16).astype(np.float32)
@@ -142,8 +142,8 @@ class TokenIds(TransformerMixin, BaseEstimator):
     def origins(self, text: str) -> list[int]:
         """For each id that `transform` gives for `text`, which piece of it (`text.pieces`) it is
         from; nothing for a text without any word."""
-        words = np.array(self._read_as(chunk_tokens(chunks(text))))
-        end = words == "\n"
+        words = self._read_as(chunk_tokens(chunks(text)))
+        end = np.array([word == "\n" for word in words], bool)
         return self._kept(end.cumsum()[~end]).tolist()
 
     def _note(self, corpora: Iterable[Corpus]) -> "TokenIds":
