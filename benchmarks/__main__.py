@@ -5,20 +5,22 @@ another, each in a process of its own, and the answer goes to benchmarks/RESULTS
 """
 
 import argparse
-import multiprocessing
 import os
 import platform
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.growth import draw, grow, slope
-from benchmarks.stages import STAGES, Line, Run
+from benchmarks.measure import Line, Run, alone
+from benchmarks.stages import STAGES
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 TRIALS = Path(__file__).with_name("TRIALS.md")  # of networks on words in order, kept by hand
 HEAD = """| stage | this package | the other side | ratio | memory here | memory there | target |
 |---|---|---|---|---|---|---|"""
+
+GROWTH_HEAD = """| stage | seconds | slope | memory |
+|---|---|---|---|"""
 
 
 def main() -> None:
@@ -26,25 +28,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("stage", nargs="?", choices=[*STAGES, "growth"])
     chosen = parser.parse_args().stage
-    lines = []
-    for name in [chosen] if chosen else STAGES:
-        if name in STAGES:
-            lines += map(row, alone(STAGES[name]))
-            print(*lines[len(lines) and -1 :], sep="\n", flush=True)
-    runs = alone(grow) if chosen in (None, "growth") else {}
-    if runs:
-        draw(runs, RESULTS.with_name("growth.png"))
-    growth = [
-        f"| {name} | {', '.join(f'{run.seconds:.2f}' for run in by_rows.values())} | "
-        f"{slope(by_rows):.2f} | {', '.join(megabytes(run) for run in by_rows.values())} |"
-        for name, by_rows in runs.items()
-    ]
-    text = RESULTS_TEMPLATE.format(
-        table="\n".join([HEAD, *lines]), growth="\n".join(growth), machine=machine(),
-        trials=TRIALS.read_text("utf-8"),
-    )  # fmt: skip
-    print(text if chosen is None else "\n".join([HEAD, *lines] if lines else growth))
+    lines, growth = [], []
+    print(GROWTH_HEAD if chosen == "growth" else HEAD)
+    for name in [chosen] if chosen else [*STAGES, "growth"]:
+        if name == "growth":
+            runs = alone(grow)
+            draw(runs, RESULTS.with_name("growth.png"))
+            new = growth = [growth_row(stage, by_rows) for stage, by_rows in runs.items()]
+        else:
+            new = [row(line) for line in alone(STAGES[name])]
+            lines += new
+        print(*new, sep="\n", flush=True)
     if chosen is None:
+        text = RESULTS_TEMPLATE.format(
+            table="\n".join([HEAD, *lines]), growth="\n".join([GROWTH_HEAD, *growth]), machine=machine(),
+            trials=TRIALS.read_text("utf-8"),
+        )  # fmt: skip
         RESULTS.write_text(text, "utf-8")
 
 
@@ -68,8 +67,6 @@ before.
 Seconds at 1, 2, 4 and 8 times the bundled reviews, and the slope of their logarithms: 1 is a
 straight line.
 
-| stage | seconds | slope | memory |
-|---|---|---|---|
 {growth}
 
 ![Time and memory against the number of reviews](growth.png)
@@ -77,13 +74,6 @@ straight line.
 {machine}
 
 {trials}"""
-
-
-def alone(function):
-    """What `function` returns in a process of its own, where no stage before it left anything."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context) as process:
-        return process.submit(function).result()
 
 
 def row(line: Line) -> str:
@@ -96,8 +86,17 @@ def row(line: Line) -> str:
     return f"| {' | '.join(cells)} | {line.target} |"
 
 
+def growth_row(stage: str, by_rows: dict[int, Run]) -> str:
+    """A line of the table of growth."""
+    times = ", ".join(f"{run.seconds:.2f}" for run in by_rows.values())
+    memory = ", ".join(megabytes(run) for run in by_rows.values())
+    return f"| {stage} | {times} | {slope(by_rows):.2f} | {memory} |"
+
+
 def seconds(run: Run) -> str:
-    return f"{run.seconds:.2f} s" if run.seconds >= 1 else f"{run.seconds * 1000:.0f} ms"
+    if run.seconds >= 1:
+        return f"{run.seconds:.2f} s"
+    return f"{run.seconds * 1000:.{0 if run.seconds > 0.01 else 1}f} ms"
 
 
 def megabytes(run: Run) -> str:

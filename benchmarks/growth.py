@@ -1,6 +1,5 @@
 """How time and memory grow with the data: 1, 2, 4 and 8 times the bundled reviews."""
 
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 import sentiment_helpers as sh
-from benchmarks.stages import MODELS, Run, bundled, measured
+from benchmarks.measure import Run, alone, measured
+from benchmarks.stages import MODELS, bundled
 from sentiment_helpers import experiments
 from sentiment_helpers.colours import COLOURS, MARKERS
 
@@ -20,25 +20,27 @@ def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:
     """For each stage, what it came to by the number of reviews."""
     once = bundled(rows)
     embedding = sh.MeanEmbedding(sh.load_glove()).fit(once["review"])
-    model = sh.load(MODELS / "RNN-report.pt")
     runs = {"reviews → mean vectors": {}, "scoring a file": {}, "a training epoch": {}}
     with TemporaryDirectory() as folder:
         source = Path(folder) / "reviews.csv"
         for factor in FACTORS:
             reviews = pd.concat([once] * factor, ignore_index=True)
-            reviews[["review"]].to_csv(source, index=False)
             texts, y = reviews["review"], reviews["label"].to_numpy()
-            steps: dict[str, Callable] = {
-                "scoring a file": lambda: sh.score_csv(model, source, source.with_suffix(".out")),
-                "reviews → mean vectors": lambda texts=texts: embedding.transform(texts),
-            }
-            for name, step in steps.items():
-                X, runs[name][len(reviews)] = measured(step)
+            X, vectors = measured(lambda texts=texts: embedding.transform(texts))
+            reviews[["review"]].to_csv(source, index=False)
             classifier = experiments.classifier("gru-5", max_epochs=3)
             classifier.fit(X, y, validation=(X[:1000], y[:1000]))
-            seconds = classifier.history_["seconds"].min()
-            runs["a training epoch"][len(reviews)] = Run(seconds, None)
+            epoch = Run(classifier.history_["seconds"].min(), None)
+            of_stages = (vectors, alone(score, source), epoch)
+            for by_rows, run in zip(runs.values(), of_stages, strict=True):
+                by_rows[len(reviews)] = run
     return runs
+
+
+def score(source: Path) -> Run:
+    """Scoring a file with the report's model."""
+    model = sh.load(MODELS / "RNN-report.pt")
+    return measured(lambda: sh.score_csv(model, source, source.with_suffix(".scored")))[1]
 
 
 def slope(runs: dict[int, Run]) -> float:
@@ -59,7 +61,8 @@ def draw(runs: dict[str, dict[int, Run]], path: Path) -> None:
             label=f"{name}: slope {slope(by_rows):.2f}",
         )
     left.set(xlabel="reviews", ylabel="seconds", title="Time")
-    left.legend()
+    left.set_ylim(top=4 * max(run.seconds for run in runs["scoring a file"].values()))
+    left.legend(loc="upper left")
     by_rows = runs["scoring a file"]
     memory = [(run.memory or np.nan) / 1e6 for run in by_rows.values()]
     right.plot(by_rows.keys(), memory, color=COLOURS[1], marker=MARKERS[1])

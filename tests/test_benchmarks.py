@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import growth, recipe_text, stages
 from benchmarks.__main__ import row
-from benchmarks.stages import Line, NotTheSame, Run, check
+from benchmarks.measure import Line, NotTheSame, Run, check
 from sentiment_helpers import clean, text, tokens
 
 
