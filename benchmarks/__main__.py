@@ -18,7 +18,6 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 TRIALS = Path(__file__).with_name("TRIALS.md")  # of networks on words in order, kept by hand
 HEAD = """| stage | this package | the other side | ratio | memory here | memory there | target |
 |---|---|---|---|---|---|---|"""
-
 GROWTH_HEAD = """| stage | seconds | slope | memory |
 |---|---|---|---|"""
 
@@ -41,9 +40,11 @@ def main() -> None:
         print(*new, sep="\n", flush=True)
     if chosen is None:
         text = RESULTS_TEMPLATE.format(
-            table="\n".join([HEAD, *lines]), growth="\n".join([GROWTH_HEAD, *growth]), machine=machine(),
+            table="\n".join([HEAD, *lines]),
+            growth="\n".join([GROWTH_HEAD, *growth]),
+            machine=machine(),
             trials=TRIALS.read_text("utf-8"),
-        )  # fmt: skip
+        )
         RESULTS.write_text(text, "utf-8")
 
 

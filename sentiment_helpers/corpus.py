@@ -45,8 +45,9 @@ class Corpus(NamedTuple):
         sizes = np.diff(ends)[self.chunks]  # (M,) words of each chunk
         after = sizes.cumsum()
         # A chunk's first word stands at its `ends`; each further one is one further on.
-        first = np.repeat(ends[self.chunks] - (after - sizes), sizes)
-        return found[first + np.arange(len(first))], np.append(0, after)[self.ends]
+        at = np.repeat(ends[self.chunks] - (after - sizes), sizes)
+        at += np.arange(len(at))
+        return found[at], np.append(0, after)[self.ends]
 
     def counts(self, index: Mapping[str, int]) -> csr_array:
         """(N, V) float32, V places: how often each text holds the word at each place in `index`."""
