@@ -30,9 +30,11 @@ STOP_WORDS = frozenset(
 
 APOSTROPHES = "‘’`´"
 _HALVES = re.compile("[\ud800-\udfff]")  # of characters, which nothing but Python can hold
-_MARKUP = re.compile(r"<(?:!--.*?--|/?[A-Za-z][^<>]*)>", re.DOTALL)
-# A line with what a Treebank contraction needs: an apostrophe, or one of its six fused words.
-_CONTRACTION = re.compile(r"(?m)^.*?(?:'|cannot|gimme|gonna|gotta|lemme|wanna).*$")
+# Tags, and comments without another one's beginning inside: so nothing is scanned twice.
+_MARKUP = re.compile(r"<(?:!--(?:[^<-]|<(?!!--)|-(?!->))*+--|/?[A-Za-z][^<>]*)>")
+# A line with what a Treebank contraction needs: an apostrophe, or one of its six fused words. What
+# is longer than a thousand characters is no word, and could keep its patterns busy for minutes.
+_CONTRACTION = re.compile(r"(?m)^(?!.{1001}).*?(?:'|cannot|gimme|gonna|gotta|lemme|wanna).*$")
 # Treebank's own rule for the full stop that ends a sentence, but before any white space.
 FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
 # Letters, with hyphens and apostrophes inside; nothing of a token that touches a digit.

@@ -28,6 +28,26 @@ def test_clean(review, words):
     assert clean(review) == words
 
 
+def test_any_text_is_read_in_time_that_grows_with_its_length():
+    """These take minutes where a pattern scans a text again from each of its characters."""
+    for piece in (
+        "<!--",
+        "<a ",
+        "'",
+        '"',
+        "a'",
+        "a.",
+        "n't",
+        "&",
+        "&#1",
+        "a-",
+        "cannot",
+        "(",
+        "' ",
+    ):
+        assert isinstance(clean(piece * 100_000), list)
+
+
 def test_stop_words_hold_no_negation():
     assert not text.STOP_WORDS & text.NEGATIONS
 
