@@ -1,15 +1,17 @@
 """The recurrent and the feed-forward classifier. They open no files."""
 
+from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from sentiment_helpers.estimators import NetworkClassifier
+from sentiment_helpers.estimators import COUNT, POSITIVE, PROBABILITY, NetworkClassifier
 from sentiment_helpers.features import PADDING, UNKNOWN, check_ids, domain_vectors
 from sentiment_helpers.glove import Glove
-from sentiment_helpers.networks import BiRNN, FeedForward, WordBiRNN
+from sentiment_helpers.networks import POOLINGS, BiRNN, FeedForward, WordBiRNN
 
 MIN_COUNT = 2
 """How often a word must occur in the training reviews to have a vector of its own."""
@@ -41,6 +43,24 @@ class BiRNNClassifier(NetworkClassifier):
     Attributes:
         ids_: (V,) int32, with `embeddings`: the ids of the words that are kept, sorted.
     """
+
+    _parameter_constraints = NetworkClassifier._parameter_constraints | {
+        "cell_type": [str],
+        "num_layers": COUNT,
+        "hidden_size": COUNT,
+        "dropout": PROBABILITY,
+        "skip_connections": ["boolean"],
+        "max_norm": POSITIVE,
+        "embeddings": [Glove, None],
+        "domain_size": [Interval(Integral, 0, None, closed="left")],
+        "embedding_lr": [Interval(Real, 0, None, closed="both")],
+        "pooling": [StrOptions(set(POOLINGS))],
+        "layer_dropout": PROBABILITY,
+        "output_dropout": PROBABILITY,
+        "shortcut": ["boolean"],
+        "word_dropout": PROBABILITY,
+        "schedule": [StrOptions({"constant", "linear"})],
+    }
 
     def __init__(
         self,
@@ -202,6 +222,12 @@ class FeedForwardClassifier(NetworkClassifier):
             was stopped in its 21st epoch, and no clipping is mentioned.
         random_state, device, verbose: as in `BiRNNClassifier`.
     """
+
+    _parameter_constraints = NetworkClassifier._parameter_constraints | {
+        "hidden_size": COUNT,
+        "dropout": PROBABILITY,
+        "max_norm": POSITIVE,
+    }
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """What the classifiers share, above all those that train a network. Knows no network."""
 
-from typing import Self
+from numbers import Integral, Real
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,17 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.training import fit, predict_logits
+
+COUNT = [Interval(Integral, 1, None, closed="left")]
+POSITIVE = [Interval(Real, 0, None, closed="right")]  # infinity is in it, NaN is not
+PROBABILITY = [Interval(Real, 0, 1, closed="left")]
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -48,6 +54,16 @@ class NetworkClassifier(LogOddsClassifier):
         best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
     """
 
+    _parameter_constraints: ClassVar[dict[str, list]] = {
+        "lr": POSITIVE,
+        "batch_size": COUNT,
+        "max_epochs": COUNT,
+        "patience": COUNT,
+        "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+        "device": [str],
+        "verbose": ["boolean"],
+    }
+
     def fit(self, X, y, validation: tuple | None = None) -> Self:
         """Train on features (N, D) and labels (N,) of two classes.
 
@@ -55,8 +71,10 @@ class NetworkClassifier(LogOddsClassifier):
         epoch is kept; without it, a tenth of the rows is set aside for that, stratified.
 
         Raises:
-            ValueError: not two classes, a value that is not finite, or a parameter out of range.
+            ValueError: not two classes, a value that is not finite, a parameter out of range
+                (scikit-learn's `InvalidParameterError`), or too few rows to set some aside.
         """
+        self._validate_params()
         X, y = validate_data(self, X, y, dtype=self._dtype(X))
         check_classification_targets(y)
         self.classes_ = np.unique(y)
@@ -67,6 +85,11 @@ class NetworkClassifier(LogOddsClassifier):
                 f"{count} found"
             )
         if validation is None:
+            if (y == self.classes_[0]).sum() < 2 or (y == self.classes_[1]).sum() < 2:
+                raise ValueError(
+                    f"two rows of each class are needed to set some aside for validation, and "
+                    f"there are {len(y)} rows in all: give more, or `validation`"
+                )
             X, X_valid, y, y_valid = train_test_split(
                 X, y, test_size=max(len(y) // 10, 2), stratify=y, random_state=self.random_state
             )
@@ -180,4 +203,7 @@ class NetworkClassifier(LogOddsClassifier):
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(f'device is {name!r}; "auto", "cpu" or "cuda" are meant') from None

@@ -113,6 +113,44 @@ def test_refused_labels(labels, says):
         BiRNNClassifier(**QUICK).fit(make_data()[0], labels)
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("lr", [0, -1, np.nan, "x"]),
+        ("max_norm", [0, np.nan]),
+        ("embedding_lr", [-1, np.inf * 0]),
+        ("batch_size", [0, 2.5]),
+        ("max_epochs", [0]),
+        ("patience", [0]),
+        ("num_layers", [0, "3"]),
+        ("dropout", [-0.1, 1.0, "a"]),
+        ("word_dropout", [1]),
+        ("cell_type", ["cnn", None]),
+        ("pooling", ["mean"]),
+        ("schedule", ["cosine"]),
+        ("random_state", [-1, None, 2**32]),
+        ("embeddings", ["glove.6B.50d"]),
+        ("device", ["gpu"]),
+    ],
+)
+def test_refused_parameters(name, values):
+    """In scikit-learn's manner: when it is fitted, and with the parameter's name."""
+    X, y = make_data()
+    for value in values:
+        with pytest.raises(ValueError, match=name):
+            BiRNNClassifier(**QUICK | {name: value}).fit(X, y)
+
+
+def test_few_rows():
+    X, y = make_data()
+    rows = np.concatenate([np.flatnonzero(y == label)[:2] for label in np.unique(y)])
+    assert BiRNNClassifier(**QUICK).fit(X[rows], y[rows]).predict(X[:1]).shape == (1,)
+    with pytest.raises(ValueError, match="two rows of each class"):
+        BiRNNClassifier(**QUICK).fit(X[rows[:3]], y[rows[:3]])
+    pair = X[rows[1:3]], y[rows[1:3]]
+    BiRNNClassifier(**QUICK).fit(*pair, validation=(X[:1], y[:1]))
+
+
 def test_refused_inputs():
     X, y = make_data()
     with pytest.raises(ValueError, match="NaN"):
