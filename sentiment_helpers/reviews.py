@@ -74,7 +74,7 @@ def split_reviews(
 class ReviewTable:
     """A CSV or tab-separated file that was read through once and found to be whole.
 
-    `header` is the first line, without its end; `review` and `label` are column numbers (`label`
+    `header` is the first line, with its end; `review` and `label` are column numbers (`label`
     is None without labels); `num_rows` leaves out the header.
     """
 
@@ -163,7 +163,7 @@ class ReviewTable:
 def _header(path: Path) -> str:
     """The first line of a text file that can be read and is not empty."""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
     except UnicodeDecodeError as error:
         raise ReviewFileError(f"{path} is not UTF-8 text ({error.reason})") from None
@@ -171,7 +171,7 @@ def _header(path: Path) -> str:
         raise ReviewFileError(f"cannot read {path}: {error.strerror}") from None
     if not header.strip():
         raise ReviewFileError(f"{path} does not begin with the names of its columns")
-    return header.rstrip("\n")
+    return header
 
 
 def _from_table(table: ReviewTable) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,7 +64,7 @@ def score_csv(
         written_whole(destination) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        file.write(table.separator.join([table.header, *ADDED_COLUMNS]) + "\n")
+        file.write(_longer(table.header, table.separator, ADDED_COLUMNS))
         return _score(pipeline, table, file, verbose)
 
 
@@ -87,12 +87,16 @@ def _score(
                         labels.append(label)
                         probabilities.append(probability)
                 if file is not None:
-                    body = text.rstrip("\r\n")
-                    end = text[len(body) :] or "\n"
-                    file.write(table.separator.join([body, *cells]) + end)
+                    file.write(_longer(text, table.separator, cells))
             bar.update(len(rows))
     scores = evaluate(np.array(labels), np.array(probabilities)) if labels else None
     return ScoreReport(table.num_rows, scored, scores)
+
+
+def _longer(line: str, separator: str, cells: Iterable[str]) -> str:
+    """A line of a table with more cells, before its own end."""
+    body = line.rstrip("\r\n")
+    return separator.join([body, *cells]) + (line[len(body) :] or "\n")
 
 
 def _chunks(rows: Iterator[tuple[list[str], str]]) -> Iterator[list[tuple[list[str], str]]]:

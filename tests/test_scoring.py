@@ -82,12 +82,12 @@ def test_file_that_quotes_nothing(model, tmp_path):
 def test_rows_stay_as_they_are_written(model, tmp_path):
     """Quotation marks, line ends of each kind, a quoted line end, no line end at the last row."""
     rows = ['"good",  1 \r\n', 'bad,""\n', "\n", '"dull\r\nand ""long""",x\r', "fine,é"]
-    (tmp_path / "in.csv").write_bytes("".join(["review,note\n", *rows]).encode())
+    (tmp_path / "in.csv").write_bytes("".join(["review,note\r\n", *rows]).encode())
     score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv")
     out = (tmp_path / "out.csv").read_bytes().decode()
     rest, added = re.subn(r",0\.\d+(e-\d+)?,[01](?=[\r\n])", "", out)
     rows.remove("\n")  # an empty line is no row
-    assert rest == "".join(["review,note,probability,prediction\n", *rows, "\n"])
+    assert rest == "".join(["review,note,probability,prediction\r\n", *rows, "\n"])
     assert added == 4
 
 
