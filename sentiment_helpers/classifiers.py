@@ -8,10 +8,11 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from sentiment_helpers.estimators import COUNT, POSITIVE, PROBABILITY, NetworkClassifier
+from sentiment_helpers.estimators import COUNT, PROBABILITY, NetworkClassifier
 from sentiment_helpers.features import PADDING, UNKNOWN, check_ids, domain_vectors
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import POOLINGS, BiRNN, FeedForward, WordBiRNN
+from sentiment_helpers.training import SCHEDULES
 
 MIN_COUNT = 2
 """How often a word must occur in the training reviews to have a vector of its own."""
@@ -50,7 +51,6 @@ class BiRNNClassifier(NetworkClassifier):
         "hidden_size": COUNT,
         "dropout": PROBABILITY,
         "skip_connections": ["boolean"],
-        "max_norm": POSITIVE,
         "embeddings": [Glove, None],
         "domain_size": [Interval(Integral, 0, None, closed="left")],
         "embedding_lr": [Interval(Real, 0, None, closed="both")],
@@ -59,7 +59,7 @@ class BiRNNClassifier(NetworkClassifier):
         "output_dropout": PROBABILITY,
         "shortcut": ["boolean"],
         "word_dropout": PROBABILITY,
-        "schedule": [StrOptions({"constant", "linear"})],
+        "schedule": [StrOptions(set(SCHEDULES))],
     }
 
     def __init__(
@@ -226,7 +226,6 @@ class FeedForwardClassifier(NetworkClassifier):
     _parameter_constraints = NetworkClassifier._parameter_constraints | {
         "hidden_size": COUNT,
         "dropout": PROBABILITY,
-        "max_norm": POSITIVE,
     }
 
     def __init__(

@@ -59,6 +59,7 @@ class NetworkClassifier(LogOddsClassifier):
         "batch_size": COUNT,
         "max_epochs": COUNT,
         "patience": COUNT,
+        "max_norm": POSITIVE,
         "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
         "device": [str],
         "verbose": ["boolean"],

@@ -1,8 +1,8 @@
 """From texts to arrays: scikit-learn transformers over GloVe vectors. No networks."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.corpus import Corpus, read
+from sentiment_helpers.corpus import MISSING, Corpus, read
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 
@@ -22,8 +22,34 @@ WINDOW = 5
 """How far apart two words may stand for `domain_vectors` to count them as company."""
 
 
-class MeanEmbedding(TransformerMixin, BaseEstimator):
-    """A review as the mean of the vectors of its distinct known words (report, 2nd step).
+class CorpusTransformer(TransformerMixin, BaseEstimator):
+    """Texts to rows of an array, by way of corpora. `_words_of` says what a chunk's words are,
+    `_learn` takes what it needs from corpora, `_rows` makes the array (N, …) of them."""
+
+    _words_of: ClassVar[Callable[[list[str]], list[str]]]
+
+    def fit(self, texts: Iterable[str], y=None) -> Self:
+        """Learn from texts; `y` is ignored. Raises as `transform` does."""
+        return self._learn(read(texts, self._words_of))
+
+    def transform(self, texts: Iterable[str]) -> np.ndarray:
+        """A row for each text, see the class.
+
+        Raises:
+            ValueError: `texts` is one string instead of several, or holds something else.
+        """
+        check_is_fitted(self)
+        return self._rows(read(texts, self._words_of))
+
+    def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
+        """What `fit` and then `transform` give, with the texts read once."""
+        corpora = list(read(texts, self._words_of))
+        return self._learn(corpora)._rows(corpora)
+
+
+class MeanEmbedding(CorpusTransformer):
+    """A review as the mean of the vectors of its distinct known words (report, 2nd step): (N, D)
+    float32, zeros where no word is known.
 
     `fit` decides which vectors are kept: those of the words in the training reviews and of
     GloVe's `FREQUENT_WORDS`, rounded to float16. Only these are used from then on, so a model
@@ -36,28 +62,12 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         glove_: the chosen vectors, a `Glove` of (V, D) float32.
     """
 
+    _words_of = staticmethod(chunk_words)
+
     def __init__(self, glove: Glove):
         self.glove = glove
 
-    def fit(self, texts: Iterable[str], y=None) -> "MeanEmbedding":
-        """Choose the vectors to keep; `y` is ignored. Raises as `transform` does."""
-        return self._choose(read(texts, chunk_words))
-
-    def transform(self, texts: Iterable[str]) -> np.ndarray:
-        """(N, D) float32: a row for each text, zeros where no word is known.
-
-        Raises:
-            ValueError: `texts` is one string instead of several, or holds something else.
-        """
-        check_is_fitted(self)
-        return self._means(read(texts, chunk_words))
-
-    def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
-        """What `fit` and then `transform` give, with the texts read once."""
-        corpora = list(read(texts, chunk_words))
-        return self._choose(corpora)._means(corpora)
-
-    def _choose(self, corpora: Iterable[Corpus]) -> "MeanEmbedding":
+    def _learn(self, corpora: Iterable[Corpus]) -> Self:
         index = self.glove.index
         words = {word for corpus in corpora for word in corpus.words}
         used = {index[word] for word in words if word in index}
@@ -66,7 +76,7 @@ class MeanEmbedding(TransformerMixin, BaseEstimator):
         self.glove_ = Glove(self.glove.name, [self.glove.words[row] for row in rows], vectors)
         return self
 
-    def _means(self, corpora: Iterable[Corpus]) -> np.ndarray:
+    def _rows(self, corpora: Iterable[Corpus]) -> np.ndarray:
         means = [np.empty((0, self.glove_.vectors.shape[1]), np.float32)]
         for corpus in corpora:
             bags = corpus.counts(self.glove_.index)  # (N, V)
@@ -98,8 +108,9 @@ PADDING, UNKNOWN = 0, 1
 """The two ids that are no words; a word's id is its row in GloVe's table plus 2."""
 
 
-class TokenIds(TransformerMixin, BaseEstimator):
-    """A review as the ids of its words in order: every word, and each "!" and "?".
+class TokenIds(CorpusTransformer):
+    """A review as the ids of its words in order: every word, and each "!" and "?": (N, max_length)
+    int32, right-padded with 0. A text without any word is one unknown word.
 
     A word's id is its row in `glove` plus 2, so that it means the same in every fold and every
     process; 0 is padding, 1 an unknown word. A hyphenated word that is unknown is read as its
@@ -113,31 +124,11 @@ class TokenIds(TransformerMixin, BaseEstimator):
         ids_: the id of each known word.
     """
 
+    _words_of = staticmethod(chunk_tokens)
+
     def __init__(self, glove: Glove, max_length: int = 400):
         self.glove = glove
         self.max_length = max_length
-
-    def fit(self, texts: Iterable[str], y=None) -> "TokenIds":
-        """Note the known words; `y` is ignored. Raises as `transform` does."""
-        if self.max_length < 1:
-            raise ValueError(f"max_length is {self.max_length}; it must be at least 1")
-        return self._note(read(texts, chunk_tokens))
-
-    def transform(self, texts: Iterable[str]) -> np.ndarray:
-        """(N, max_length) int32: a row for each text, right-padded with 0.
-
-        A text without any word is one unknown word.
-
-        Raises:
-            ValueError: `texts` is one string instead of several, or holds something else.
-        """
-        check_is_fitted(self)
-        return self._rows(read(texts, chunk_tokens))
-
-    def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
-        """What `fit` and then `transform` give, with the texts read once."""
-        corpora = list(read(texts, chunk_tokens))
-        return self._note(corpora)._rows(corpora)
 
     def origins(self, text: str) -> list[int]:
         """For each id that `transform` gives for `text`, which piece of it (`text.pieces`) it is
@@ -146,7 +137,9 @@ class TokenIds(TransformerMixin, BaseEstimator):
         end = np.array([word == "\n" for word in words], bool)
         return self._kept(end.cumsum()[~end]).tolist()
 
-    def _note(self, corpora: Iterable[Corpus]) -> "TokenIds":
+    def _learn(self, corpora: Iterable[Corpus]) -> Self:
+        if self.max_length < 1:
+            raise ValueError(f"max_length is {self.max_length}; it must be at least 1")
         index = self.glove.index
         words = {word for corpus in corpora for word in corpus.words}
         words |= {part for word in words for part in word.split("-")}
@@ -157,7 +150,7 @@ class TokenIds(TransformerMixin, BaseEstimator):
         slices = [np.empty((0, self.max_length), np.int32)]
         for corpus in corpora:
             ids, ends = corpus._replace(words=self._read_as(corpus.words)).places(self.ids_)
-            ids[ids < 0] = UNKNOWN
+            ids[ids == MISSING] = UNKNOWN
             rows = np.zeros((len(ends) - 1, self.max_length), np.int32)
             rows[:, 0] = UNKNOWN
             for row, (start, end) in zip(rows, pairwise(ends), strict=True):
@@ -254,7 +247,7 @@ def coverage(texts: Iterable[str], glove: Glove) -> Coverage:
     words = known = without = 0
     for corpus in read(texts, chunk_words):
         places, ends = corpus.places(glove.index)
-        so_far = np.append(0, (places >= 0).cumsum())[ends]  # (N + 1,)
+        so_far = np.append(0, (places != MISSING).cumsum())[ends]  # (N + 1,)
         words += len(places)
         known += int(so_far[-1])
         without += int((np.diff(so_far) == 0).sum())

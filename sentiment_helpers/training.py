@@ -19,6 +19,7 @@ EVAL_VALUES = 2**15  # columns times rows of a batch whose rows have lengths, su
 SORTED_TOGETHER = 50  # batches whose rows are sorted by length, so that each has like ones
 WARM_UP = 0.05  # the part of all steps in which the schedule "linear" rises
 SMALL_NETWORK = 100_000  # weights; the report's networks have at most 50,000
+SCHEDULES = ("constant", "linear")
 ROC_EVERY = 5  # epochs between two that keep their validation probabilities, as in the report
 
 

@@ -122,6 +122,8 @@ def test_token_ids_refuse(glove):
         TokenIds(glove).transform(["good"])
     with pytest.raises(ValueError, match="max_length is 0"):
         TokenIds(glove, max_length=0).fit(["good"])
+    with pytest.raises(ValueError, match="max_length is 0"):
+        TokenIds(glove, max_length=0).fit_transform(["good"])
     with pytest.raises(ValueError, match="one text was given"):
         TokenIds(glove).fit("good")
 
