@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 
 import sentiment_helpers as sh
@@ -13,40 +14,72 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser("score", help="score the reviews of a CSV or tab-separated file")
     score.add_argument("model", help="a .pt file that sentiment_helpers.save wrote")
-    score.add_argument("reviews", help="a file with a column named review")
-    score.add_argument("--output", help="where to write the reviews with their predictions")
+    score.add_argument("reviews", help="a file with a column of reviews, packed by gzip too; - is "
+                       "standard input")  # fmt: skip
+    score.add_argument("--output", help="where to write the reviews with their predictions, packed "
+                       "if it ends in .gz; - is standard output")  # fmt: skip
+    score.add_argument("--force", action="store_true", help="replace an output that is there")
+    score.add_argument("--column", default="review", help="the column of reviews (review)")
+    score.add_argument("--encoding", default="utf-8", help="of the file, such as cp1252 (utf-8)")
+    score.add_argument("--workers", type=int, default=1, choices=range(1, 1025), metavar="N",
+                       help="processes that score (1)")  # fmt: skip
     score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
     show = commands.add_parser("show", help="what saved models are, and what they measured")
     show.add_argument("models", nargs="+", help=".pt files")
     study = commands.add_parser("study", help="train networks of many depths, about an hour")
     study.add_argument("results", help="the JSON file for what they measure; one that is there "
                        "already is gone on with")  # fmt: skip
+    for command in (score, show, study):
+        command.add_argument("--debug", action="store_true", help="show where an error came from")
     options = parser.parse_args(arguments)
+    if options.command == "score" and options.json and options.output == "-":
+        score.error("--json and --output - would both write to standard output")
     try:
         if options.command == "study":
             return sh.study.run_study(options.results) or 0
         return _score(options) if options.command == "score" else _show(options)
-    except (sh.CheckpointError, sh.ReviewFileError, sh.study.StudyFileError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if options.debug:
+            raise
+        return _refuse(error)
+
+
+def _refuse(error: Exception) -> int:
+    """Say in a line what is wrong; the exit status."""
+    if isinstance(error, BrokenPipeError):  # what read our output has read enough, and is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    bad = (sh.CheckpointError, sh.ReviewFileError, sh.study.StudyFileError, OSError)
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename or 'output'}: {error.strerror}"
+    elif not isinstance(error, bad):
+        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+    print(" ".join(text.split()), file=sys.stderr)
+    return 2 if isinstance(error, bad) else 1
 
 
 def _score(options: argparse.Namespace) -> int:
     report = sh.score_csv(
-        sh.load(options.model), options.reviews, options.output, verbose=sys.stderr.isatty()
+        sh.load(options.model),
+        options.reviews,
+        options.output,
+        column=options.column,
+        encoding=options.encoding,
+        workers=options.workers,
+        overwrite=options.force,
+        verbose=sys.stderr.isatty(),
     )
-    figures = {"rows": report.rows, "scored": report.scored}
-    if report.scores is not None:
-        names = ("accuracy", "precision", "recall", "f1", "roc_auc", "loss")
-        figures |= {name: getattr(report.scores, name) for name in names}
+    print(report, file=sys.stderr)
     if options.json:
+        names = ("rows", "scored", "empty", "without_known_word", "known_words", "undecided",
+                 "unreadable", "rows_per_second")  # fmt: skip
+        figures = {name: getattr(report, name) for name in names}
+        figures |= report.scores._asdict() if report.scores else {}
         # One class alone has no area under its curve; JSON's word for that is null.
         print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
-    else:
-        print(", ".join(f"{k} {v:,}" if isinstance(v, int) else f"{k} {v:.4f}"
-                        for k, v in figures.items()))  # fmt: skip
-        if options.output:
-            print(f"written to {options.output}")
     return 0
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from sentiment_helpers.estimators import NetworkClassifier
-from sentiment_helpers.features import UNKNOWN, check_ids
+from sentiment_helpers.features import UNKNOWN, check_ids, increasing
 
 MIN_COUNT = 2
 """How many training reviews must hold a word or a pair for it to have a value."""
@@ -115,7 +115,7 @@ class BagClassifier(NetworkClassifier):
     @classmethod
     def _unfitted(cls, state: dict) -> Self:
         classifier = super()._unfitted(state)
-        classifier.grams_ = state["grams"].numpy()
+        classifier.grams_ = increasing(state["grams"], UNKNOWN + 1, 2**63 - 1)
         return classifier
 
 

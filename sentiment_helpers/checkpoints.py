@@ -1,4 +1,4 @@
-"""Fitted pipelines as .pt files: tensors and plain values only. Scores nothing."""
+"""Fitted pipelines as .pt files, and back; nothing of a file is believed. Scores nothing."""
 
 import os
 from pathlib import Path
@@ -10,18 +10,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sentiment_helpers import archives
+from sentiment_helpers.archives import CheckpointError
 from sentiment_helpers.bags import BagClassifier
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds
-from sentiment_helpers.files import written_whole
 from sentiment_helpers.together import Together
 
 FORMAT = "sentiment_helpers pipeline"
-VERSION = 1
-
-
-class CheckpointError(ValueError):
-    """A file that should hold a saved pipeline does not; says which file and why."""
+VERSION = 2
 
 
 def save(model: Pipeline | Together, path: str | os.PathLike) -> None:
@@ -30,42 +27,85 @@ def save(model: Pipeline | Together, path: str | os.PathLike) -> None:
     Its steps are this package's estimators, or scikit-learn's `TfidfVectorizer` and
     `LogisticRegression`. The file carries all that scoring needs, the words and vectors included,
     and the history of the training. It loads with `torch.load(weights_only=True)`: nothing in it
-    is code.
+    is code. Only what `load` would take is written.
 
     Raises:
-        ValueError: a step is none of these estimators (`NotFittedError`: not fitted).
+        ValueError: a step is none of these estimators, or holds what no file may: values that are
+            not finite, say (`NotFittedError`: not fitted).
         OSError: `path` cannot be written.
     """
     content = {"format": FORMAT, "version": VERSION} | _content(model)
-    with written_whole(path) as temporary:
-        torch.save(content, temporary)
+    try:
+        _checked(content)
+    except Exception as error:
+        raise ValueError(f"{path} is not written, since it could not be loaded: {error}") from error
+    archives.write(content, path)
 
 
 def load(path: str | os.PathLike) -> Pipeline | Together:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then.
 
+    Whoever made the file, nothing in it is run; it is checked by `archives.read`, and then each
+    value against what the estimators take, tensors against the parameters, and the whole against
+    what `save` would write of the model.
+
     Raises:
         CheckpointError: `path` is missing, or holds no model that this version can read.
     """
     path = Path(path)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
-    except Exception as error:  # torch raises many kinds for bytes that are no tensors
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{path} is no file of tensors and plain values: {reason}") from None
+    content = archives.read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} was not written by sentiment_helpers.save")
-    if content["version"] > VERSION:
+    version = content.get("version")
+    if type(version) is not int or version < VERSION:
+        raise CheckpointError(f"{path} has format version {version}, which is no longer read")
+    if version > VERSION:
         raise CheckpointError(
-            f"{path} has format version {content['version']}, newer than {VERSION}: "
-            "update sentiment_helpers"
+            f"{path} has format version {version}, newer than {VERSION}: update sentiment_helpers"
         )
     try:
-        return _model(content)
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+        return _checked(content)
+    except Exception as error:  # values of the wrong kind fail in many ways
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise CheckpointError(
+            f"{path} holds no model that can have been saved ({reason})"
+        ) from None
+
+
+def _checked(content: dict) -> Pipeline | Together:
+    """The model of some content, if that is what `_content` gives of the model, too, and if it can
+    score."""
+    model = _model(content)
+    again = {"format": FORMAT, "version": VERSION} | _content(model)
+    if difference := _differs(content, again):
+        raise ValueError(difference)
+    if not np.isfinite(model.predict_proba(["", "A good film."])).all():
+        raise ValueError("its probabilities are not finite")
+    return model
+
+
+def _differs(given, expected, where: str = "content") -> str | None:
+    """Where two values first differ, or where a tensor is not finite; None: nowhere."""
+    if type(given) is not type(expected):
+        return f"{where} is {type(given).__name__}, not {type(expected).__name__}"
+    if isinstance(given, torch.Tensor):
+        if (given.dtype, given.shape) != (expected.dtype, expected.shape):
+            return (
+                f"{where} is {given.dtype} of {tuple(given.shape)}, "
+                f"not {expected.dtype} of {tuple(expected.shape)}"
+            )
+        if not torch.isfinite(given).all():
+            return f"{where} holds a value that is not finite"
+        return None if torch.equal(given, expected) else f"{where} has values that no model keeps"
+    if isinstance(given, dict | list | tuple):
+        keys = given.keys() if isinstance(given, dict) else range(len(given))
+        others = expected.keys() if isinstance(given, dict) else range(len(expected))
+        if list(keys) != list(others):
+            return f"{where} has other parts than it should"
+        parts = (_differs(given[key], expected[key], f"{where}[{key!r}]") for key in keys)
+        return next(filter(None, parts), None)
+    same = given == expected or (given != given and expected != expected)
+    return None if same else f"{where} is {given!r:.80}, not {expected!r:.80}"
 
 
 def _content(model: Pipeline | Together) -> dict:
@@ -94,24 +134,60 @@ def _model(content: dict) -> Pipeline | Together:
         model.classes_ = np.array(content["classes"])
         model.weights_ = np.array(content["weights"])
         model.intercept_ = content["intercept"]
+        if not np.isfinite([*model.weights_, model.intercept_]).all():
+            raise ValueError("a weight is not finite")
+        if any(member.classes_.tolist() != content["classes"] for _, member in model.models):
+            raise ValueError("the models know different classes")
         return model
-    return make_pipeline(*(_STEPS[step["class"]][1](step["state"]) for step in content["steps"]))
+    reader, classifier = (_STEPS[step["class"]][1](step["state"]) for step in content["steps"])
+    return make_pipeline(reader, classifier)
+
+
+# Of a TfidfVectorizer's parameters, those that a file may hold, and which values. Others could name
+# files to be read instead of texts, or patterns that never end.
+_TFIDF = {
+    "tokenizer": (None,),
+    "preprocessor": (None,),
+    "analyzer": ("word", "char", "char_wb"),
+    "token_pattern": (r"(?u)\b\w\w+\b", r"(?u)\b\w+\b", r"\b\w+\b", r"\w+", r"\S+"),
+    "ngram_range": tuple((low, high) for high in range(1, 6) for low in range(1, high + 1)),
+    "lowercase": (False, True),
+    "strip_accents": ("ascii", "unicode", None),
+    "binary": (False, True),
+    "norm": ("l1", "l2", None),
+    "smooth_idf": (False, True),
+    "sublinear_tf": (False, True),
+    "use_idf": (True,),
+    "input": ("content",),
+    "encoding": ("utf-8",),
+    "decode_error": ("strict",),
+}
+
+
+def _tfidf_parameters(parameters: dict) -> dict:
+    """The parameters that count in scoring; `ValueError` where a file may not hold them."""
+    for name, allowed in _TFIDF.items():
+        if not any(type(v) is type(parameters[name]) and v == parameters[name] for v in allowed):
+            raise ValueError(
+                f"a TfidfVectorizer with {name} = {parameters[name]!r:.80} cannot be saved"
+            )
+    stop_words = parameters["stop_words"]
+    if not (stop_words in (None, "english") or isinstance(stop_words, list)):
+        raise ValueError("a TfidfVectorizer's stop words can be saved as a list")
+    return {name: parameters[name] for name in (*_TFIDF, "stop_words")}
 
 
 def _tfidf_state(vectorizer: TfidfVectorizer) -> dict:
-    parameters = vectorizer.get_params()
-    if own := [k for k, value in parameters.items() if callable(value) and value != np.float64]:
-        raise ValueError(f"a TfidfVectorizer with its own {', '.join(own)} cannot be saved")
-    del parameters["dtype"], parameters["vocabulary"]
     return {
-        "parameters": parameters,
+        "parameters": _tfidf_parameters(vectorizer.get_params()),
         "words": "\n".join(vectorizer.get_feature_names_out()),
         "idf": torch.from_numpy(vectorizer.idf_),
     }
 
 
 def _tfidf(state: dict) -> TfidfVectorizer:
-    vectorizer = TfidfVectorizer(vocabulary=state["words"].split("\n"), **state["parameters"])
+    parameters = _tfidf_parameters(state["parameters"])
+    vectorizer = TfidfVectorizer(vocabulary=state["words"].split("\n"), **parameters)
     vectorizer.idf_ = state["idf"].numpy()
     return vectorizer
 

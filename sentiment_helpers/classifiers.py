@@ -1,5 +1,6 @@
 """The recurrent and the feed-forward classifier. They open no files."""
 
+import os
 from numbers import Integral, Real
 from typing import Self
 
@@ -9,7 +10,14 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from sentiment_helpers.estimators import COUNT, PROBABILITY, NetworkClassifier
-from sentiment_helpers.features import PADDING, UNKNOWN, check_ids, domain_vectors
+from sentiment_helpers.features import (
+    MAX_ID,
+    PADDING,
+    UNKNOWN,
+    check_ids,
+    domain_vectors,
+    increasing,
+)
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import POOLINGS, BiRNN, FeedForward, WordBiRNN
 from sentiment_helpers.training import SCHEDULES
@@ -110,9 +118,11 @@ class BiRNNClassifier(NetworkClassifier):
         self.word_dropout = word_dropout
         self.schedule = schedule
 
-    def fit(self, X, y, validation: tuple | None = None) -> Self:
+    def fit(
+        self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
+    ) -> Self:
         vars(self).pop("ids_", None)  # of an earlier `fit`, whose words count no more
-        return super().fit(X, y, validation)
+        return super().fit(X, y, validation, resume)
 
     def build_network(self) -> BiRNN | WordBiRNN:
         """An untrained network of these parameters: for `n_features_in_` features, or for the
@@ -208,7 +218,7 @@ class BiRNNClassifier(NetworkClassifier):
     def _unfitted(cls, state: dict) -> Self:
         classifier = super()._unfitted(state)
         if "ids" in state:
-            classifier.ids_ = state["ids"].numpy()
+            classifier.ids_ = increasing(state["ids"], UNKNOWN + 1, MAX_ID)
             classifier._vector_size = state["weights"]["embedding.weight"].shape[1]
         return classifier
 

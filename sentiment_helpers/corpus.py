@@ -49,16 +49,26 @@ class Corpus(NamedTuple):
         at += np.arange(len(at))
         return found[at], np.append(0, after)[self.ends]
 
-    def counts(self, index: Mapping[str, int]) -> csr_array:
-        """(N, V) float32, V places: how often each text holds the word at each place in `index`."""
+    def counts(self, index: Mapping[str, int]) -> tuple[csr_array, np.ndarray]:
+        """(N, V) float32, V places: how often each text holds the word at each place in `index`;
+        and (N,) int64, how many words each text has."""
         places, ends = self.places(index)
-        known = places != MISSING
-        ends = np.append(0, known.cumsum())[ends]
+        known = np.append(0, known_words(places, ends).cumsum())
         counts = csr_array(
-            (np.ones(ends[-1], np.float32), places[known], ends), (len(ends) - 1, len(index))
+            (np.ones(known[-1], np.float32), places[places != MISSING], known),
+            (len(known) - 1, len(index)),
         )
         counts.sum_duplicates()
-        return counts
+        return counts, np.diff(ends)
+
+
+NO_TEXTS = Corpus([], np.empty(0, np.int32), np.zeros(1, np.int64))
+
+
+def known_words(places: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """(N,) int64: of each text's words, how many have a place; arguments as `Corpus.places` gives
+    them."""
+    return np.diff(np.append(0, (places != MISSING).cumsum())[ends])
 
 
 def read(texts: Iterable[str], words_of: Callable[[list[str]], list[str]]) -> Iterator[Corpus]:

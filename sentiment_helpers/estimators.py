@@ -1,5 +1,6 @@
 """What the classifiers share, above all those that train a network. Knows no network."""
 
+import os
 from numbers import Integral, Real
 from typing import ClassVar, Self
 
@@ -14,8 +15,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from sentiment_helpers.metrics import evaluate
-from sentiment_helpers.training import fit, predict_logits
+from sentiment_helpers.metrics import Scores, evaluate
+from sentiment_helpers.training import check_finite, fit, predict_logits
 
 COUNT = [Interval(Integral, 1, None, closed="left")]
 POSITIVE = [Interval(Real, 0, None, closed="right")]  # infinity is in it, NaN is not
@@ -65,18 +66,31 @@ class NetworkClassifier(LogOddsClassifier):
         "verbose": ["boolean"],
     }
 
-    def fit(self, X, y, validation: tuple | None = None) -> Self:
+    def fit(
+        self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
+    ) -> Self:
         """Train on features (N, D) and labels (N,) of two classes.
 
         `validation` is another (features, labels) pair, which decides when to stop and which
         epoch is kept; without it, a tenth of the rows is set aside for that, stratified.
 
+        `resume` names a file that holds the state of the training after each epoch, so that the
+        same call goes on where an earlier one was cut off, see `training.fit`. In a pipeline:
+        `model.fit(texts, labels, birnnclassifier__resume="runs/state.pt")`.
+
         Raises:
-            ValueError: not two classes, a value that is not finite, a parameter out of range
-                (scikit-learn's `InvalidParameterError`), or too few rows to set some aside.
+            ValueError: not two classes, a value that is not finite (its row is named, from 0), a
+                parameter out of range (scikit-learn's `InvalidParameterError`), too few rows to
+                set some aside, a loss that is not finite in the first epoch, or a file `resume`
+                that holds something else than the state of this training.
+            OSError: `resume` cannot be written.
+
+        Warns:
+            RuntimeWarning: the loss is not finite in a later epoch. The classifier is fitted, with
+                the weights of the best epoch before it.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=self._dtype(X))
+        X, y = self._checked("training inputs", X, y, reset=True)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) != 2:
@@ -96,9 +110,7 @@ class NetworkClassifier(LogOddsClassifier):
             )
         else:
             X_valid, y_valid = validation
-            X_valid, y_valid = validate_data(
-                self, X_valid, y_valid, dtype=self._dtype(X_valid), reset=False
-            )
+            X_valid, y_valid = self._checked("validation inputs", X_valid, y_valid)
         device = _device(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.random_state)
@@ -115,6 +127,7 @@ class NetworkClassifier(LogOddsClassifier):
             patience=self.patience,
             max_norm=self.max_norm,
             random_state=self.random_state,
+            resume=resume,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
             description=self.title if self.verbose else None,
             **self._training(),
@@ -129,9 +142,14 @@ class NetworkClassifier(LogOddsClassifier):
         return self
 
     def decision_function(self, X) -> np.ndarray:
-        """Logits (N,) of the positive class for features (N, D)."""
+        """Logits (N,) of the positive class for features (N, D).
+
+        Raises:
+            ValueError: a value that is not finite (its row is named, from 0), or another number
+                of columns than in `fit`.
+        """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=self._dtype(X), reset=False)
+        X = self._checked("inputs", X)
         inputs = self._inputs(X, next(self.network_.parameters()).device)
         return predict_logits(self.network_, inputs, self._lengths(inputs)).cpu().numpy()
 
@@ -155,23 +173,52 @@ class NetworkClassifier(LogOddsClassifier):
 
     @classmethod
     def from_state(cls, state: dict) -> Self:
-        """A fitted classifier again, on this machine's device."""
+        """A fitted classifier again, on this machine's device.
+
+        Raises:
+            ValueError: the parameters are out of range, the weights are not those of their
+                network, or the history is none; nothing large is made before that is known.
+        """
         classifier = cls._unfitted(state)
+        weights = state["weights"]
+        if getattr(classifier, "num_layers", 1) > len(weights):
+            raise ValueError(f"{len(weights)} weights are too few for {classifier.title}")
+        with torch.device("meta"):  # shapes without values
+            expected = classifier.build_network().state_dict()
+        shapes = ({name: w.shape for name, w in some.items()} for some in (weights, expected))
+        if next(shapes) != next(shapes):
+            raise ValueError(f"the weights are not those of {classifier.title}")
         classifier.network_ = classifier.build_network()
-        classifier.network_.load_state_dict(state["weights"])
+        classifier.network_.load_state_dict(weights)
         classifier.network_.to(_device(classifier.device)).eval()
         classifier.history_ = pd.DataFrame(state["history"]).set_index("epoch")
         classifier.best_epoch_ = state["best_epoch"]
         classifier.stopped_ = state["stopped"]
+        columns = {f"{side}_{name}" for side in ("train", "valid") for name in Scores._fields}
+        if state["best_epoch"] not in classifier.history_.index or columns - {*classifier.history_}:
+            raise ValueError("the history is not that of a training")
         return classifier
 
     @classmethod
     def _unfitted(cls, state: dict) -> Self:
         """With all that `build_network` asks for."""
         classifier = cls(**state["parameters"])
-        classifier.classes_ = np.array(state["classes"])
-        classifier.n_features_in_ = state["n_features_in"]
+        classifier._validate_params()
+        classes, features = state["classes"], state["n_features_in"]
+        if len(classes) != 2 or not classes[0] < classes[1]:
+            raise ValueError(f"the classes are {classes!r:.80}, not two in order")
+        if type(features) is not int or features < 1:
+            raise ValueError(f"the number of features is {features!r:.80}")
+        classifier.classes_ = np.array(classes)
+        classifier.n_features_in_ = features
         return classifier
+
+    def _checked(self, name: str, *X_and_y, reset: bool = False):
+        """`validate_data` with a sentence of its own for numbers that are not finite."""
+        dtype = self._dtype(X_and_y[0])
+        checked = validate_data(self, *X_and_y, dtype=dtype, ensure_all_finite=False, reset=reset)
+        check_finite(checked if len(X_and_y) == 1 else checked[0], name)
+        return checked
 
     def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
         unknown = np.setdiff1d(y, self.classes_)

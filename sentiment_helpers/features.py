@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.corpus import MISSING, Corpus, read
+from sentiment_helpers.corpus import MISSING, NO_TEXTS, Corpus, known_words, read
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 
@@ -20,11 +20,16 @@ FREQUENT_WORDS = 50_000
 training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
 WINDOW = 5
 """How far apart two words may stand for `domain_vectors` to count them as company."""
+MAX_LENGTH, MAX_ID = 2**14, 2**24
+"""What a saved `TokenIds` may ask for at most: words read of a review, and an id, so that memory
+stays in bounds. The longest of 50,000 reviews has 2,800 words; GloVe's largest table, 2.2 million
+rows."""
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
     """Texts to rows of an array, by way of corpora. `_words_of` says what a chunk's words are,
-    `_learn` takes what it needs from corpora, `_rows` makes the array (N, …) of them."""
+    `_learn` takes what it needs from corpora, `_rows` makes of one the array (N, …) and counts the
+    words of each text and the known ones of these, (N,) each."""
 
     _words_of: ClassVar[Callable[[list[str]], list[str]]]
 
@@ -38,13 +43,23 @@ class CorpusTransformer(TransformerMixin, BaseEstimator):
         Raises:
             ValueError: `texts` is one string instead of several, or holds something else.
         """
+        return self.transform_counted(texts)[0]
+
+    def transform_counted(self, texts: Iterable[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What `transform` gives; and, (N,) int64, each text's number of words and of known ones.
+        Raises as `transform` does."""
         check_is_fitted(self)
-        return self._rows(read(texts, self._words_of))
+        return self._all(read(texts, self._words_of))
 
     def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
         """What `fit` and then `transform` give, with the texts read once."""
         corpora = list(read(texts, self._words_of))
-        return self._learn(corpora)._rows(corpora)
+        return self._learn(corpora)._all(corpora)[0]
+
+    def _all(self, corpora: Iterable[Corpus]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        parts = [self._rows(corpus) for corpus in corpora] or [self._rows(NO_TEXTS)]
+        rows, words, known = zip(*parts, strict=True)
+        return np.concatenate(rows), np.concatenate(words), np.concatenate(known)
 
 
 class MeanEmbedding(CorpusTransformer):
@@ -76,15 +91,13 @@ class MeanEmbedding(CorpusTransformer):
         self.glove_ = Glove(self.glove.name, [self.glove.words[row] for row in rows], vectors)
         return self
 
-    def _rows(self, corpora: Iterable[Corpus]) -> np.ndarray:
-        means = [np.empty((0, self.glove_.vectors.shape[1]), np.float32)]
-        for corpus in corpora:
-            bags = corpus.counts(self.glove_.index)  # (N, V)
-            bags.data[:] = 1  # a word counts once, however often it stands there
-            known = np.diff(bags.indptr)  # (N,) distinct known words of each review
-            sums = bags @ self.glove_.vectors
-            means.append(sums / np.maximum(known, 1)[:, None].astype(np.float32))
-        return np.concatenate(means)
+    def _rows(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        bags, words = corpus.counts(self.glove_.index)  # (N, V), (N,)
+        known = bags.sum(axis=1).astype(np.int64)  # (N,)
+        bags.data[:] = 1  # a word counts once, however often it stands there
+        distinct = np.diff(bags.indptr)  # (N,)
+        means = bags @ self.glove_.vectors / np.maximum(distinct, 1)[:, None].astype(np.float32)
+        return means, words, known
 
     def get_state(self) -> dict:
         """What `transform` needs, as tensors and plain values."""
@@ -97,9 +110,11 @@ class MeanEmbedding(CorpusTransformer):
 
     @classmethod
     def from_state(cls, state: dict) -> "MeanEmbedding":
-        """A fitted transformer again; its `glove` is just the vectors that it kept."""
+        """A fitted transformer again; its `glove` is just the vectors that it kept. `ValueError`
+        where there are not as many words."""
+        words = distinct_words(state["words"], len(state["vectors"]))
         vectors = state["vectors"].numpy().astype(np.float32)
-        embedding = cls(Glove(state["name"], state["words"].split("\n"), vectors))
+        embedding = cls(Glove(state["name"], words, vectors))
         embedding.glove_ = embedding.glove
         return embedding
 
@@ -146,18 +161,16 @@ class TokenIds(CorpusTransformer):
         self.ids_ = {word: index[word] + 2 for word in words if word in index}
         return self
 
-    def _rows(self, corpora: Iterable[Corpus]) -> np.ndarray:
-        slices = [np.empty((0, self.max_length), np.int32)]
-        for corpus in corpora:
-            ids, ends = corpus._replace(words=self._read_as(corpus.words)).places(self.ids_)
-            ids[ids == MISSING] = UNKNOWN
-            rows = np.zeros((len(ends) - 1, self.max_length), np.int32)
-            rows[:, 0] = UNKNOWN
-            for row, (start, end) in zip(rows, pairwise(ends), strict=True):
-                kept = self._kept(ids[start:end])
-                row[: len(kept)] = kept
-            slices.append(rows)
-        return np.concatenate(slices)
+    def _rows(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        ids, ends = corpus._replace(words=self._read_as(corpus.words)).places(self.ids_)
+        known = known_words(ids, ends)
+        ids[ids == MISSING] = UNKNOWN
+        rows = np.zeros((len(known), self.max_length), np.int32)
+        rows[:, 0] = UNKNOWN
+        for row, (start, end) in zip(rows, pairwise(ends), strict=True):
+            kept = self._kept(ids[start:end])
+            row[: len(kept)] = kept
+        return rows, np.diff(ends), known
 
     def _kept(self, values: np.ndarray) -> np.ndarray:
         """Of the values for a review's words in order, those of the words that are read."""
@@ -183,11 +196,34 @@ class TokenIds(CorpusTransformer):
 
     @classmethod
     def from_state(cls, state: dict) -> "TokenIds":
-        """A fitted transformer again; its `glove` is only the words that it knew, no vectors."""
-        words, ids = state["words"].split("\n"), state["ids"].tolist()
+        """A fitted transformer again; its `glove` is only the words that it knew, no vectors.
+        `ValueError` where words, ids or length cannot be its own."""
+        ids = state["ids"].tolist()
+        words = distinct_words(state["words"], len(ids))
+        if not 1 <= state["max_length"] <= MAX_LENGTH:
+            raise ValueError(f"max_length is {state['max_length']}, not between 1 and {MAX_LENGTH}")
+        increasing(state["ids"].sort().values, UNKNOWN + 1, MAX_ID)
         transformer = cls(Glove("words", words, np.empty((len(words), 0))), state["max_length"])
         transformer.ids_ = dict(zip(words, ids, strict=True))
         return transformer
+
+
+def distinct_words(text: str, count: int) -> list[str]:
+    """The words of a saved table, a line each; `ValueError` where they are not `count`, all
+    distinct."""
+    words = text.split("\n") if count else []
+    if not len(words) == len(set(words)) == count:
+        raise ValueError(f"{count} distinct words are needed, and there are {len(set(words))}")
+    return words
+
+
+def increasing(values: torch.Tensor, low: int, high: int) -> np.ndarray:
+    """Saved ids (N,) of `low` and more, below `high`; `ValueError` where they do not increase."""
+    ids = values.numpy()
+    within = np.concatenate([[low - 1], ids, [high]])
+    if not (within[1:] > within[:-1]).all():
+        raise ValueError(f"ids are not increasing from {low} on, below {high}")
+    return ids
 
 
 def check_ids(X) -> None:
@@ -247,8 +283,8 @@ def coverage(texts: Iterable[str], glove: Glove) -> Coverage:
     words = known = without = 0
     for corpus in read(texts, chunk_words):
         places, ends = corpus.places(glove.index)
-        so_far = np.append(0, (places != MISSING).cumsum())[ends]  # (N + 1,)
+        of_each = known_words(places, ends)
         words += len(places)
-        known += int(so_far[-1])
-        without += int((np.diff(so_far) == 0).sum())
+        known += int(of_each.sum())
+        without += int((of_each == 0).sum())
     return Coverage(words, known, without)

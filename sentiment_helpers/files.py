@@ -49,19 +49,34 @@ def download(urls: list[str], known_hash: str, folder: Path) -> Path:
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`, moved onto it when the block ends well.
+    """A temporary path beside `path`, moved onto it when the block ends well and all is on disk.
 
-    If the block raises, `path` stays as it was and the temporary file is removed.
+    If the block raises, `path` stays as it was and the temporary file is removed. Whoever is killed
+    inside leaves a hidden file ".NAME.….part", which nothing takes for a result. Where `path` is a
+    link, what it leads to is written.
+
+    Raises:
+        OSError: `path` cannot be written; it names `path`.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():
+    if Path(path).exists() and not Path(path).is_file():
         raise OSError(f"{path} is no regular file: give the name of a file to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    place = Path(os.path.realpath(path))
+    temporary = place.with_name(f".{place.name}.{uuid4().hex}.part")
     try:
+        place.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as file:
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(place)
+        if os.name == "posix":  # the new name is on disk, too
+            folder = os.open(place.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+    except OSError as error:
+        if error.errno and error.filename in (None, os.fspath(temporary)):  # a full disk, say
+            error.filename = os.fspath(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)

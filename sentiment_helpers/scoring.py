@@ -1,20 +1,26 @@
 """A file of reviews in, the same file with probabilities out, in bounded memory. Trains nothing."""
 
+import gzip
+import io
 import os
-from array import array
+import sys
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from tqdm import tqdm
 
-from sentiment_helpers.files import written_whole
-from sentiment_helpers.metrics import Scores, evaluate
-from sentiment_helpers.reviews import ReviewFileError, ReviewTable
+from sentiment_helpers.files import resolve, written_whole
+from sentiment_helpers.metrics import Scores, Tally
+from sentiment_helpers.sources import ReviewFileError
+from sentiment_helpers.tables import ReviewTable, Row
+from sentiment_helpers.together import Together
+from sentiment_helpers.workers import score_in_order
 
 CHUNK = 8192  # rows scored at a time
 ADDED_COLUMNS = ("probability", "prediction")
@@ -27,88 +33,202 @@ class ScoreReport:
     Attributes:
         rows: in the file.
         scored: rows with a review.
+        without_known_word: scored rows in which the model knows no word.
+        known_words: the share of the words in scored rows that the model knows; NaN where there
+            are none, or where the model is none of this package's.
+        undecided, unreadable: scored rows that are not in `scores` though the file has labels:
+            rated between 4 and 7, and those whose label says neither positive nor negative.
+        seconds: that it took.
         scores: on the rows that have a label too; None where no row has.
     """
 
     rows: int
     scored: int
+    without_known_word: int
+    known_words: float
+    undecided: int
+    unreadable: int
+    seconds: float
     scores: Scores | None
+
+    @property
+    def empty(self) -> int:
+        """Rows without a review."""
+        return self.rows - self.scored
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.rows / max(self.seconds, 1e-9)
+
+    def __str__(self) -> str:
+        left_out = f", {self.undecided:,} rated between 4 and 7" if self.undecided else ""
+        left_out += f", {self.unreadable:,} with an unreadable label" if self.unreadable else ""
+        text = (
+            f"{self.rows:,} rows: {self.scored:,} scored{left_out}, {self.empty:,} empty, "
+            f"{self.without_known_word:,} without a known word; {self.known_words:.1%} of the "
+            f"words known; {self.rows_per_second:,.0f} rows per second"
+        )
+        if self.scores is None:
+            return text
+        return f"{text}\n" + ", ".join(f"{k} {v:.4f}" for k, v in self.scores._asdict().items())
 
 
 def score_csv(
-    pipeline: Pipeline,
+    pipeline: Pipeline | Together,
     source: str | os.PathLike,
     destination: str | os.PathLike | None = None,
+    *,
+    column: str = "review",
+    encoding: str = "utf-8",
+    workers: int = 1,
+    overwrite: bool = False,
     verbose: bool = False,
 ) -> ScoreReport:
     """Score each review of a CSV or tab-separated file; with `destination`, write a copy there
     with the columns `probability` (of positive) and `prediction` (0 or 1) added.
 
-    All rows stay as they stand in `source`, in order, character by character, and the cells are
-    added behind them; a row without a review gets empty ones. The copy appears when it is whole.
-    `verbose` shows a progress bar.
+    All rows stay as they stand in `source`, in order, byte by byte, and the cells are added behind
+    them; a row without a review gets empty ones. The copy appears when it is whole and on disk.
+    Memory does not grow with the file.
+
+    Args:
+        source: a file, one compressed by gzip too, or "-" for standard input.
+        destination: a file, compressed where its name ends in .gz, or "-" for standard output.
+        column: the name of the column with the reviews, in any case.
+        encoding: of `source`, and of the copy.
+        workers: processes that score, each with the model in its memory; what is written does not
+            depend on their number. As with every use of processes, a script that asks for more
+            than one needs ``if __name__ == "__main__":``.
+        overwrite: whether `destination` may be there already.
+        verbose: shows progress bars on standard error.
 
     Raises:
         ReviewFileError: `source` cannot be read as reviews (see `ReviewTable.open`), has one of
             the added columns already, or is `destination` itself.
-        OSError: `destination` cannot be written.
+        FileExistsError: `destination` is there, and not to be overwritten.
+        OSError: `destination` cannot be written, or a worker process died.
+        ValueError: `workers` is below 1.
     """
-    table = ReviewTable.open(source)
-    if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
-        raise ReviewFileError(f"{table.path} already has a column named {clash[0]}: rename it")
-    if destination is None:
-        return _score(pipeline, table, None, verbose)
-    if Path(destination).exists() and table.path.samefile(destination):
-        raise ReviewFileError(f"{table.path} is the input: give the output another name")
-    with (
-        written_whole(destination) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
-        file.write(_longer(table.header, table.separator, ADDED_COLUMNS))
-        return _score(pipeline, table, file, verbose)
+    start = time.perf_counter()
+    if workers < 1:
+        raise ValueError(f"workers is {workers}; it must be at least 1")
+    if destination is not None and os.fspath(destination) != "-":
+        _check_place(source, Path(destination), overwrite)
+    with ReviewTable.open(source, column, encoding, verbose) as table:
+        if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
+            raise ReviewFileError(f"{table.name} already has a column named {clash[0]}: rename it")
+        with (
+            _written(destination, table.source.encoding) as file,
+            table.source.progress("scoring", verbose) as bar,
+        ):
+            if file:
+                file.write(_longer(table.header, table.separator, ADDED_COLUMNS))
+            counts, tally = Counter(), Tally()
+            chunks = ((_reviews(rows, table), (rows, at)) for rows, at in table.chunks(CHUNK))
+            for (rows, position), scored in score_in_order(pipeline, chunks, workers):
+                if file:
+                    file.write(_with_cells(rows, table, scored.probabilities))
+                counts.update(scored.counts)
+                if table.label is not None:
+                    counts.update(_tallied(rows, table, scored.probabilities, tally))
+                bar.update(position - bar.n)
+    return ScoreReport(
+        rows=table.num_rows,
+        scored=counts["scored"],
+        without_known_word=counts["without_known_word"],
+        known_words=counts["known"] / counts["words"] if counts["words"] else float("nan"),
+        undecided=counts["undecided"],
+        unreadable=counts["unreadable"],
+        seconds=time.perf_counter() - start,
+        scores=tally.scores(),
+    )
 
 
-def _score(
-    pipeline: Pipeline, table: ReviewTable, file: TextIO | None, verbose: bool
-) -> ScoreReport:
-    """Score all rows, write them to `file` if there is one, and count."""
-    scored, labels, probabilities = 0, array("b"), array("d")  # 9 bytes a labelled row
-    with tqdm(total=table.num_rows, unit=" reviews", disable=not verbose) as bar:
-        for rows in _chunks(table.rows()):
-            reviews = [row[table.review] for row, _ in rows if row[table.review].strip()]
-            positive = iter(pipeline.predict_proba(reviews)[:, 1] if reviews else ())
-            scored += len(reviews)
-            for row, text in rows:
-                cells = ["", ""]
-                if row[table.review].strip():
-                    probability = float(next(positive))
-                    cells = [repr(probability), str(int(probability > 0.5))]
-                    if (label := _label(table, row)) is not None:
-                        labels.append(label)
-                        probabilities.append(probability)
-                if file is not None:
-                    file.write(_longer(text, table.separator, cells))
-            bar.update(len(rows))
-    scores = evaluate(np.array(labels), np.array(probabilities)) if labels else None
-    return ScoreReport(table.num_rows, scored, scores)
+def _reviews(rows: list[Row], table: ReviewTable) -> list[str]:
+    return [row.fields[table.review] for row in rows if _has_review(row, table)]
+
+
+def _has_review(row: Row, table: ReviewTable) -> bool:
+    return bool(row.fields and row.fields[table.review].strip())
+
+
+def _with_cells(rows: list[Row], table: ReviewTable, probabilities: np.ndarray) -> str:
+    """The rows as they stand, with the added cells."""
+    positive = iter(probabilities.tolist())
+    lines = []
+    for row in rows:
+        if _has_review(row, table):
+            probability = next(positive)
+            cells = (repr(probability), str(int(probability > 0.5)))
+            lines.append(_longer(row.text, table.separator, cells))
+        elif row.fields:
+            lines.append(_longer(row.text, table.separator, ("", "")))
+        else:
+            lines.append(row.text)
+    return "".join(lines)
 
 
 def _longer(line: str, separator: str, cells: Iterable[str]) -> str:
     """A line of a table with more cells, before its own end."""
     body = line.rstrip("\r\n")
-    return separator.join([body, *cells]) + (line[len(body) :] or "\n")
+    return separator.join([body, *cells]) + line[len(body) :]
 
 
-def _chunks(rows: Iterator[tuple[list[str], str]]) -> Iterator[list[tuple[list[str], str]]]:
-    while chunk := list(islice(rows, CHUNK)):
-        yield chunk
+def _tallied(
+    rows: list[Row], table: ReviewTable, probabilities: np.ndarray, tally: Tally
+) -> dict[str, int]:
+    """Adds the rows with a label to `tally`; of the others, how many are of which kind."""
+    labels = np.array(
+        [_label(row.fields, table) for row in rows if _has_review(row, table)], np.int64
+    )
+    if (told := labels >= 0).any():
+        tally.add(labels[told], probabilities[told])
+    return {
+        "undecided": int((labels == _UNDECIDED).sum()),
+        "unreadable": int((labels == _UNREADABLE).sum()),
+    }
 
 
-def _label(table: ReviewTable, row: list[str]) -> int | None:
-    """The row's label, where there is a column for it and it can be read."""
-    if table.label is None:
-        return None
+_UNDECIDED, _UNREADABLE = -1, -2
+
+
+def _label(fields: list[str], table: ReviewTable) -> int:
     try:
-        return table.label_of(row)
+        label = table.label_of(fields)
     except ValueError:
-        return None
+        return _UNREADABLE
+    return _UNDECIDED if label is None else label
+
+
+def _check_place(source: str | os.PathLike, destination: Path, overwrite: bool) -> None:
+    """Whether `destination` may be written at all."""
+    if not destination.exists():
+        return
+    known = os.fspath(source) != "-" and resolve(source).exists()
+    if known and resolve(source).samefile(destination):
+        raise ReviewFileError(f"{destination} is the input: give the output another name")
+    if not overwrite and destination.is_file():
+        raise FileExistsError(
+            f"{destination} is there already: give another name, or --force (overwrite=True)"
+        )
+
+
+@contextmanager
+def _written(destination: str | os.PathLike | None, encoding: str) -> Iterator[TextIO | None]:
+    """Where the scored rows are written; None where they are not."""
+    if destination is None:
+        yield None
+    elif os.fspath(destination) == "-":
+        file = io.TextIOWrapper(sys.stdout.buffer, encoding, newline="")
+        try:
+            yield file
+            file.flush()
+        finally:
+            file.detach()
+    else:
+        with written_whole(destination) as temporary, temporary.open("wb") as raw:
+            packed = os.fspath(destination).endswith(".gz")
+            # Without a name and a time inside, so that the same rows are the same bytes.
+            binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
+            with io.TextIOWrapper(binary, encoding, newline="") as file:
+                yield file

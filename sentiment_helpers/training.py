@@ -1,18 +1,22 @@
 """A trainer that knows nothing of the network it trains, nor of what its rows mean."""
 
 import copy
+import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
+
+from sentiment_helpers import resuming
 
 EVAL_BATCH_SIZE = 8192  # rows; large, because evaluation keeps nothing for gradients
 EVAL_VALUES = 2**15  # columns times rows of a batch whose rows have lengths, such as words
@@ -64,7 +68,8 @@ class History:
             batches, before clipping), `train_loss`, `valid_loss`, and what `metrics` returned
             under `train_…` and `valid_…`.
         best_epoch: the epoch whose weights the network has now.
-        stopped: why it ended: "max_epochs", "patience" or "interrupted".
+        stopped: why it ended: "max_epochs", "patience", "interrupted", or "not finite" where the
+            loss of the next epoch, which is not in `epochs`, was NaN or infinite.
         probabilities: for epochs 1, 6, 11, … and the last one, those of the validation rows.
     """
 
@@ -88,6 +93,7 @@ def fit(
     patience: int = 2,
     max_norm: float = 0.75,
     random_state: int = 1234,
+    resume: str | os.PathLike | None = None,
     metrics: Callable[[np.ndarray, np.ndarray], Mapping[str, float]] | None = None,
     description: str | None = None,
 ) -> History:
@@ -107,6 +113,10 @@ def fit(
         max_epochs, patience: the most epochs, and see `EarlyStopping`.
         max_norm: gradients with a greater norm, over all weights, are scaled down to it.
         random_state: seeds order and dropout; the global generators are left as they were.
+        resume: a file that holds the state of the training after each epoch, written whole. Where
+            it is there already, the training goes on from it, and ends as if it had never been
+            cut off, bit for bit on one machine; the network must have the weights it started with
+            then. A training that had ended comes back at once.
         metrics: from labels and probabilities (N,) to figures by name, taken each epoch.
         description: with it, a progress bar of that name shows each epoch's figures.
 
@@ -115,12 +125,31 @@ def fit(
     (before the end of the first epoch there is none, and it is raised).
 
     Raises:
-        ValueError: a loss is not finite: inputs hold NaN, or the learning rate is too high; or the
-            schedule is unknown.
+        ValueError: a side has no rows, other numbers of inputs and labels, an input that is not
+            finite, or a label other than 0 and 1; the schedule is unknown; the first epoch's loss
+            is not finite; or `resume` holds something else than the state of this training.
+        OSError: `resume` cannot be written.
+
+    Warns:
+        RuntimeWarning: a later epoch's loss is not finite; training ends, and the best epoch is
+            kept.
     """
+    sides = {"train": (*train, lengths[0]), "valid": (*valid, lengths[1])}
+    _check("training", *train)
+    _check("validation", *valid)
+    lrs = {"": lr, **(other_lr or {})}
+    state = None
+    if resume is not None:
+        parameters = {
+            "lrs": lrs, "schedule": schedule, "batch_size": batch_size, "max_epochs": max_epochs,
+            "patience": patience, "max_norm": max_norm, "random_state": random_state,
+            "device": train[0].device.type,
+        }  # fmt: skip
+        fingerprint = resuming.fingerprint(network, chain(*sides.values()), parameters)
+        state = resuming.read(resume, fingerprint)
     history, stopping = History(), EarlyStopping(patience)
     steps = -(-len(train[0]) // batch_size) * max_epochs
-    step = _stepper(network, {"": lr, **(other_lr or {})}, _shares(schedule, steps), max_norm)
+    step = _Steps(network, lrs, _shares(schedule, steps), max_norm)
     order = torch.Generator().manual_seed(random_state)
     bar = tqdm(
         total=max_epochs,
@@ -131,37 +160,40 @@ def fit(
         bar_format="{desc} |{bar:10}| {n}/{total} epochs {elapsed}{postfix}",
     )
     devices = [train[0].device] if train[0].is_cuda else []
+    parts = resuming.Parts(network, step, order, stopping, history, devices)
     try:
         with torch.random.fork_rng(devices), _threads_for(network), bar:
             torch.manual_seed(random_state)
-            for epoch in range(1, max_epochs + 1):
+            if state is not None:
+                parts.restore(state)
+                bar.update(len(history.epochs))
+            while history.stopped == "max_epochs" and len(history.epochs) < max_epochs:
+                epoch = len(history.epochs) + 1
                 start = time.perf_counter()
                 norm = _train_epoch(network, *train, lengths[0], step, batch_size, order)
                 row = {"epoch": epoch, "gradient_norm": norm}
-                sides = zip(("train", "valid"), (train, valid), lengths, strict=True)
-                for side, (inputs, labels), of_rows in sides:
-                    logits = predict_logits(network, inputs, of_rows)
-                    probabilities = torch.sigmoid(logits.double()).cpu().numpy()
-                    if metrics is not None:
-                        figures = metrics(labels.cpu().numpy(), probabilities)
-                        row |= {f"{side}_{name}": value for name, value in figures.items()}
-                    row[f"{side}_loss"] = binary_cross_entropy_with_logits(logits, labels).item()
+                for side, rows in sides.items():
+                    figures, probabilities = _figures(network, *rows, metrics)
+                    row |= {f"{side}_{name}": value for name, value in figures.items()}
                 row["seconds"] = time.perf_counter() - start
                 if not np.isfinite(row["train_loss"] + row["valid_loss"]):
-                    raise ValueError(
-                        f"the loss is not finite in epoch {epoch}: look for NaN in the inputs, "
-                        f"or lower lr ({lr})"
-                    )
-                last = probabilities.astype(np.float32)  # of the validation rows
+                    wrong = f"the loss is not finite in epoch {epoch}: lower lr ({lr})"
+                    if not history.epochs:
+                        raise ValueError(f"{wrong}, or scale the inputs down")
+                    history.stopped = "not finite"
+                    kept = f"the weights of epoch {stopping.best_epoch} are kept"
+                    warnings.warn(f"{wrong} to train on; {kept}", RuntimeWarning, stacklevel=2)
+                    break
                 history.epochs.append(row)
-                stop = stopping.step(epoch, row["valid_loss"], network)
-                if epoch % ROC_EVERY == 1:
-                    history.probabilities[epoch] = last
+                if stopping.step(epoch, row["valid_loss"], network):
+                    history.stopped = "patience"
+                if (epoch - 1) % ROC_EVERY != 1:
+                    history.probabilities.pop(epoch - 1, None)
+                history.probabilities[epoch] = probabilities.astype(np.float32)
+                if resume is not None:
+                    resuming.write(resume, fingerprint, parts.state())
                 bar.set_postfix_str(_summary(row), refresh=False)
                 bar.update()
-                if stop:
-                    history.stopped = "patience"
-                    break
     except KeyboardInterrupt:
         if not history.epochs:
             raise
@@ -169,12 +201,10 @@ def fit(
         print(f"Interrupted: epoch {stopping.best_epoch} is the best so far, and is kept.")
     finally:
         stopping.restore(network)
-        for weight in network.parameters():  # no longer parts of one tensor, see `_stepper`
+        for weight in network.parameters():  # no longer parts of one tensor, see `_Steps`
             weight.data = weight.data.clone()
         network.eval()
         history.best_epoch = stopping.best_epoch
-    if history.epochs:
-        history.probabilities[history.epochs[-1]["epoch"]] = last
     return history
 
 
@@ -202,6 +232,31 @@ def gradient_norms(network: nn.Module, inputs: Tensor, labels: Tensor) -> dict[s
     loss = binary_cross_entropy_with_logits(network(inputs), labels)
     gradients = torch.autograd.grad(loss, weights)
     return {name: g.norm().item() for name, g in zip(names, gradients, strict=True)}
+
+
+def check_finite(inputs: Tensor | np.ndarray, name: str) -> None:
+    """`ValueError` that names the first row of `inputs` (N, …), from 0, which is not finite."""
+    of_array = isinstance(inputs, np.ndarray)
+    finite = np.isfinite(inputs) if of_array else inputs.isfinite().cpu().numpy()
+    if finite.all():
+        return
+    row, *column = place = tuple(np.argwhere(~finite)[0].tolist())
+    held = "NaN" if np.isnan(inputs[place].item()) else "infinity (inf) or a number too large"
+    holder = f"column {column[0]}" if len(column) == 1 else "it"
+    raise ValueError(f"row {row} of the {name} is not finite: {holder} holds {held}")
+
+
+def _check(side: str, inputs: Tensor, labels: Tensor) -> None:
+    """`ValueError` where nothing can be learned from these rows, or nothing measured on them."""
+    if len(inputs) != len(labels):
+        raise ValueError(f"there are {len(inputs)} rows of {side} inputs and {len(labels)} labels")
+    if not len(inputs):
+        raise ValueError(f"there are no {side} inputs: give at least one row")
+    check_finite(inputs, f"{side} inputs")
+    wrong = ((labels != 0) & (labels != 1)).nonzero()
+    if len(wrong):
+        row = int(wrong[0, 0])
+        raise ValueError(f"row {row} of the {side} labels is {labels[row].item()}, not 0 or 1")
 
 
 @contextmanager
@@ -238,41 +293,56 @@ def _shares(schedule: str, steps: int) -> Iterator[float]:
     raise ValueError(f"schedule is {schedule!r}; it must be constant or linear")
 
 
-def _stepper(
-    network: nn.Module, lrs: Mapping[str, float], shares: Iterator[float], max_norm: float
-) -> Callable[[Tensor], Tensor]:
-    """A function that takes a batch's loss, moves the weights by a step of Adam, and returns the
+class _Steps:
+    """Called with a batch's loss, it moves the weights by a step of Adam, and returns the
     gradient's norm before clipping. `lrs`: by the beginning of a weight's name, the longest counts.
 
     From here on the network's weights are parts of one tensor for each learning rate: Adam and
     clipping take almost as long for each of forty small tensors as for all of them in one.
     """
-    groups = {key: [] for key in lrs}
-    for name, weight in network.named_parameters():
-        if weight.requires_grad:
-            groups[max((key for key in lrs if name.startswith(key)), key=len)].append(weight)
-    groups = {key: weights for key, weights in groups.items() if weights}
-    flat = []
-    for weights in groups.values():
-        flat.append(nn.Parameter(nn.utils.parameters_to_vector(weights).detach()))
-        nn.utils.vector_to_parameters(flat[-1].data, weights)
-    settings = [{"params": [f], "lr": lrs[key]} for f, key in zip(flat, groups, strict=True)]
-    optimizer = torch.optim.Adam(settings, fused=True)
-    every = [weight for weights in groups.values() for weight in weights]
-    sizes = [len(weights) for weights in groups.values()]
 
-    def step(loss: Tensor) -> Tensor:
-        gradients = iter(torch.autograd.grad(loss, every, materialize_grads=True))
-        for f, size in zip(flat, sizes, strict=True):
+    def __init__(
+        self, network: nn.Module, lrs: Mapping[str, float], shares: Iterator[float], max_norm: float
+    ):
+        groups = {key: [] for key in lrs}
+        for name, weight in network.named_parameters():
+            if weight.requires_grad:
+                groups[max((key for key in lrs if name.startswith(key)), key=len)].append(weight)
+        groups = {key: weights for key, weights in groups.items() if weights}
+        self.flat = []
+        for weights in groups.values():
+            self.flat.append(nn.Parameter(nn.utils.parameters_to_vector(weights).detach()))
+            nn.utils.vector_to_parameters(self.flat[-1].data, weights)
+        self.lrs = [lrs[key] for key in groups]
+        settings = [{"params": [f], "lr": lr} for f, lr in zip(self.flat, self.lrs, strict=True)]
+        self.optimizer = torch.optim.Adam(settings, fused=True)
+        self.every = [weight for weights in groups.values() for weight in weights]
+        self.sizes = [len(weights) for weights in groups.values()]
+        self.shares = shares
+        self.taken = 0
+        self.max_norm = max_norm
+
+    def __call__(self, loss: Tensor) -> Tensor:
+        gradients = iter(torch.autograd.grad(loss, self.every, materialize_grads=True))
+        for f, size in zip(self.flat, self.sizes, strict=True):
             f.grad = torch.cat([gradient.flatten() for gradient in islice(gradients, size)])
-        norm = nn.utils.clip_grad_norm_(flat, max_norm)
-        share = next(shares)
-        for group, key in zip(optimizer.param_groups, groups, strict=True):
-            group["lr"] = lrs[key] * share
-        optimizer.step()
+        norm = nn.utils.clip_grad_norm_(self.flat, self.max_norm)
+        share = next(self.shares)
+        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
+            group["lr"] = lr * share
+        self.optimizer.step()
+        self.taken += 1
         return norm
 
-    return step
+    def state(self) -> dict:
+        """How many steps were taken, and Adam's averages."""
+        return {"taken": self.taken, "adam": self.optimizer.state_dict()["state"]}
+
+    def restore(self, state: dict) -> None:
+        """Go on after the steps of another run; the weights are not among what it needs."""
+        self.taken = state["taken"]
+        self.shares = islice(self.shares, self.taken, None)
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state["adam"]})
 
 
 def _train_epoch(network, inputs, labels, lengths, step, batch_size, order) -> float:
@@ -284,6 +354,18 @@ def _train_epoch(network, inputs, labels, lengths, step, batch_size, order) -> f
             logits = network(_cut(inputs, batch, lengths))
             norms.append(step(binary_cross_entropy_with_logits(logits, labels[batch])))
     return torch.stack(norms).mean().item()
+
+
+def _figures(network, inputs, labels, lengths, metrics) -> tuple[dict[str, float], np.ndarray]:
+    """The loss and what `metrics` returns, as plain numbers, and the probabilities (N,)."""
+    logits = predict_logits(network, inputs, lengths)
+    loss = binary_cross_entropy_with_logits(logits, labels).item()
+    probabilities = torch.sigmoid(logits.double()).cpu().numpy()
+    figures = {}
+    if metrics is not None and np.isfinite(loss):  # metrics of NaN may raise
+        figures = metrics(labels.cpu().numpy(), probabilities)
+    plain = {name: np.asarray(value).item() for name, value in figures.items()}
+    return plain | {"loss": loss}, probabilities
 
 
 def _batches(count: int, lengths: Tensor | None, batch_size: int, order) -> Iterable[Tensor]:

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
@@ -17,6 +18,7 @@ from sentiment_helpers import (
     Glove,
     MeanEmbedding,
     TokenIds,
+    training,
 )
 
 QUICK = {"num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16}
@@ -141,6 +143,22 @@ def test_refused_parameters(name, values):
             BiRNNClassifier(**QUICK | {name: value}).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lr", 0), ("batch_size", 0), ("max_epochs", 0), ("patience", 0), ("random_state", -1),
+        ("device", "gpu"), ("verbose", "loud"), ("hidden_size", 0), ("dropout", 1), ("max_norm", 0),
+    ],
+)  # fmt: skip
+def test_refused_parameters_of_the_other_classifiers(name, value):
+    X, y = make_data()
+    with pytest.raises(ValueError, match=name):
+        FeedForwardClassifier(**{name: value}).fit(X, y)
+    if name in BagClassifier().get_params():
+        with pytest.raises(ValueError, match=name):
+            BagClassifier(**{name: value}).fit(np.ones((40, 3), int), np.arange(40) % 2)
+
+
 def test_few_rows():
     X, y = make_data()
     rows = np.concatenate([np.flatnonzero(y == label)[:2] for label in np.unique(y)])
@@ -149,14 +167,110 @@ def test_few_rows():
         BiRNNClassifier(**QUICK).fit(X[rows[:3]], y[rows[:3]])
     pair = X[rows[1:3]], y[rows[1:3]]
     BiRNNClassifier(**QUICK).fit(*pair, validation=(X[:1], y[:1]))
+    for validation in (None, (X, y)):
+        with pytest.raises(ValueError, match="labels of two classes are needed, 1 class found"):
+            BiRNNClassifier(**QUICK).fit(X[:1], y[:1], validation=validation)
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        BiRNNClassifier(**QUICK).fit(X[:0], y[:0])
+
+
+def test_fewer_rows_than_a_batch():
+    X, y = make_data(30)
+    first, second = (
+        BiRNNClassifier(**QUICK | {"batch_size": size}).fit(X, y, validation=make_data())
+        for size in (30, 1000)
+    )
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_refused_validation():
+    X, y = make_data()
+
+    def refused(*validation):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011, each message is looked at
+            BiRNNClassifier(**QUICK).fit(X, y, validation=validation)
+        return str(caught.value)
+
+    assert "0 sample(s)" in refused(X[:0], y[:0])
+    assert (
+        refused(X[:, :4], y) == "X has 4 features, but BiRNNClassifier is expecting 5 features "
+        "as input."
+    )
+    assert "inconsistent numbers of samples: [120, 119]" in refused(X, y[1:])
+    assert refused(X, np.full(120, "other")) == (
+        "validation labels ['other'] are not among ['bad' 'good']"
+    )
+    assert "[0 1] are not among ['bad' 'good']" in refused(X, np.arange(120) % 2)
+    assert "requires y to be passed" in refused(X, None)
+
+
+def test_row_that_is_not_finite_is_named():
+    """As the caller counts, though rows are shuffled when some are set aside."""
+    X, y = make_data()
+    wrong = X.astype(np.float64)
+    wrong[37, 2] = np.nan
+    wrong[90, 0] = np.inf
+    says = "^row {} of the {}inputs is not finite: column {} holds {}"
+    fitted = BiRNNClassifier(**QUICK).fit(X, y)
+    for classifier in (BiRNNClassifier(**QUICK), FeedForwardClassifier()):
+        with pytest.raises(ValueError, match=says.format(37, "training ", 2, "NaN")):
+            classifier.fit(wrong, y)
+        with pytest.raises(ValueError, match=says.format(50, "validation ", 0, "infinity")):
+            classifier.fit(X, y, validation=(wrong[40:], y[40:]))
+    for method in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(ValueError, match=says.format(37, "", 2, "NaN")):
+            getattr(fitted, method)(wrong)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_number_too_large_for_the_network():
+    X, y = make_data()
+    X = X.astype(np.float64)
+    X[5, 1] = 1e300
+    with pytest.raises(ValueError, match=r"row 5 .* column 1 holds .* a number too large"):
+        BiRNNClassifier(**QUICK).fit(X, y)
+
+
+def test_what_is_no_table_of_numbers_is_refused_by_scikit_learn():
+    X, y = make_data()
+    fitted = BiRNNClassifier(**QUICK).fit(X, y)
+    for method in (lambda X: BiRNNClassifier(**QUICK).fit(X, y), fitted.predict):
+        with pytest.raises(TypeError, match="Sparse data was passed"):
+            method(csr_array(X))
+        with pytest.raises(ValueError, match="Complex data not supported"):
+            method(X + 1j)
+        with pytest.raises(ValueError, match="could not convert string"):
+            method(np.where(X > 2, "much", X.astype(object)))
+        with pytest.raises(ValueError, match="Expected 2D array"):
+            method(X[:, 0])
+
+
+def test_later_loss_that_is_not_finite(monkeypatch):
+    """The classifier is fitted, with the best epoch before it."""
+    real, calls = training.predict_logits, []
+
+    def predict(*arguments):
+        calls.append(arguments)
+        lost = len(calls) > 4  # after two epochs of two sides
+        return real(*arguments) * (float("nan") if lost else 1)
+
+    X, y = make_data()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "predict_logits", predict)
+        with pytest.warns(RuntimeWarning, match="epoch 3: lower lr .* the weights of epoch 2"):
+            classifier = BiRNNClassifier(**QUICK).fit(X, y)
+    assert (classifier.stopped_, classifier.best_epoch_) == ("not finite", 2)
+    assert list(classifier.history_.index) == [1, 2]
+    assert np.isfinite(classifier.predict_proba(X)).all()
+    again = BiRNNClassifier.from_state(classifier.get_state())
+    assert again.stopped_ == "not finite"
+    assert (again.predict_proba(X) == classifier.predict_proba(X)).all()
 
 
 def test_refused_inputs():
     X, y = make_data()
     with pytest.raises(ValueError, match="NaN"):
         BiRNNClassifier(**QUICK).fit(np.full_like(X, np.nan), y)
-    with pytest.raises(ValueError, match="not among"):
-        BiRNNClassifier(**QUICK).fit(X, y, validation=(X, np.full(120, "other")))
     fitted = BiRNNClassifier(**QUICK).fit(X, y)
     with pytest.raises(ValueError, match="4 features"):
         fitted.predict(X[:, :4])

@@ -49,7 +49,8 @@ def test_chunks_part_where_python_parts_them():
 
 def test_counts():
     (some,) = corpus.read(["good good film", "zzz", "film"], text.chunk_words)
-    counts = some.counts({"film": 0, "bad": 1, "good": 2})
+    counts, words = some.counts({"film": 0, "bad": 1, "good": 2})
+    assert words.tolist() == [3, 1, 1]
     assert counts.toarray().tolist() == [[1, 0, 2], [0, 0, 0], [1, 0, 0]]
     assert counts.dtype == np.float32
 

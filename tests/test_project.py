@@ -17,10 +17,10 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
 # A file imports from files above it in this list, never from one below.
 ROOMS = [
-    "files", "archives", "text", "corpus", "tables", "reviews", "glove", "features", "one_step",
-    "networks", "training", "metrics", "estimators", "classifiers", "bags", "together",
-    "checkpoints", "scoring", "partitions", "colours", "highlights", "experiments", "study",
-    "comparisons", "plots", "__init__", "__main__",
+    "files", "archives", "text", "corpus", "sources", "tables", "reviews", "glove", "features",
+    "one_step", "networks", "resuming", "training", "metrics", "estimators", "classifiers", "bags",
+    "together", "checkpoints", "workers", "scoring", "partitions", "colours", "highlights",
+    "experiments", "study", "comparisons", "plots", "__init__", "__main__",
 ]  # fmt: skip
 
 

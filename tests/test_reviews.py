@@ -72,8 +72,9 @@ def test_course_file(rated_file, reviews):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "does not begin with the names"),
-        ("text,label\nx,1\n", "no column named review"),
+        ("", "is empty"),
+        ("\n", "does not begin with the names"),
+        ("text,label\nx,1\n", "no column named review; its columns are 'text', 'label'"),
         ("review,stars\nx,1\n", "has no labels.*found: review, stars"),
         ("review,label\nx,1\ny,2\n", "row 2, label: '2' is none of"),
         ("review,label\nx,\n", "row 1, label: ''"),
@@ -85,8 +86,11 @@ def test_course_file(rated_file, reviews):
         ('review,label\n"a, b",1\n"x,1\ny,0\n', "line 4: unexpected end of data"),
         ("review,label\n", "holds no labelled review"),
         ("review,rating\nx,5\n", "holds no labelled review"),
-        (b"review,label\n\xe9t\xe9,1\n", "not UTF-8"),
-        (b"review,label\n" + b"x,1\n" * 9999 + b"\xff,1\n", "not UTF-8 text below line"),
+        (b"review,label\n\xe9t\xe9,1\n", r"not utf-8 text: byte 0xe9 at offset 13 \(line 2\)"),
+        (
+            b"review,label\n" + b"x,1\n" * 9999 + b"\xff,1\n",
+            r"0xff at offset 40,009 \(line 10001\)",
+        ),
     ],
 )
 def test_refused(write, content, says):

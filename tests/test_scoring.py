@@ -1,28 +1,41 @@
 """Files in, the same files with two more columns out; the command line around it."""
 
 import csv
+import gzip
 import json
+import os
 import re
 import subprocess
 import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sentiment_helpers import (
+    BagClassifier,
     BiRNNClassifier,
     MeanEmbedding,
     ReviewFileError,
     Together,
+    TokenIds,
     evaluate,
     load_glove,
     save,
     score_csv,
     scoring,
+    sources,
+    tables,
 )
 from sentiment_helpers.__main__ import main
 from sentiment_helpers.experiments import tfidf_pairs
+from sentiment_helpers.workers import score_texts
 
 
 @pytest.fixture(scope="module")
@@ -85,39 +98,295 @@ def test_rows_stay_as_they_are_written(model, tmp_path):
     (tmp_path / "in.csv").write_bytes("".join(["review,note\r\n", *rows]).encode())
     score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv")
     out = (tmp_path / "out.csv").read_bytes().decode()
-    rest, added = re.subn(r",0\.\d+(e-\d+)?,[01](?=[\r\n])", "", out)
-    rows.remove("\n")  # an empty line is no row
-    assert rest == "".join(["review,note,probability,prediction\r\n", *rows, "\n"])
+    rest, added = re.subn(r",0\.\d+(e-\d+)?,[01](?=[\r\n]|$)", "", out)
+    assert rest == "".join(["review,note,probability,prediction\r\n", *rows])
     assert added == 4
 
 
-@pytest.mark.parametrize(
-    ("content", "output", "says"),
-    [
-        (None, "out.csv", "cannot read"),
-        ("", "out.csv", "names of its columns"),
-        ("text\nx\n", "out.csv", "no column named review"),
-        ("review,x\nx\n", "out.csv", "line 2"),
-        ("review,prediction\nx,1\n", "out.csv", "already has a column named prediction"),
-        ("review\nx\n", "in.csv", "is the input"),
-        ("review\nx\n", "", "no regular file"),
-        (b"review\n\xff\n", "out.csv", "not UTF-8"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_status_2(
-    model_file, tmp_path, capsys, content, output, says
-):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-16-be"])
+def test_encodings(model, tmp_path, encoding):
+    content = "review;été\r\nÇa, c’est good;ÿ\r\nbad;\r\n".encode(encoding)
+    (tmp_path / "in.csv").write_bytes(content)
+    score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding=encoding)
+    out = (tmp_path / "out.csv").read_bytes()
+    mark = 3 if encoding == "utf-8-sig" else 2 if encoding == "utf-16" else 0
+    assert out[:mark] == content[:mark]
+    lines = out.decode(encoding).split("\r\n")
+    assert lines[0] == "review;été;probability;prediction"
+    assert re.fullmatch(r"Ça, c’est good;ÿ;0\.\d+;[01]", lines[1])
+    assert re.fullmatch(r"bad;;0\.\d+;[01]", lines[2])
+
+
+def test_gzip_in_and_out(model, rated_file, tmp_path):
+    """What is packed and what is not are told apart by their bytes, whatever their names."""
+    plain = tmp_path / "plain.tsv"
+    score_csv(model, rated_file, plain)
+    (tmp_path / "packed").write_bytes(gzip.compress(rated_file.read_bytes()))
+    score_csv(model, tmp_path / "packed", tmp_path / "out.tsv.gz")
+    score_csv(model, tmp_path / "packed", tmp_path / "again.tsv.gz")
+    packed = (tmp_path / "out.tsv.gz").read_bytes()
+    assert gzip.decompress(packed) == plain.read_bytes()
+    assert (tmp_path / "again.tsv.gz").read_bytes() == packed
+
+
+def test_what_is_counted(model, tmp_path):
+    rows = [
+        ("9", "good film"), ("2.0", "bad film zzzz"), ("5", "dull"), ("6", "fine"), ("4.5", "so"),
+        ("", "good"), ("ten", "good"), ("9", "zzzz qqqq"), ("9", ""), ("1", "  "), ("ten", ""),
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["rating", "review"])
+    table.to_csv(tmp_path / "in.csv", index=False)
+    report = score_csv(model, tmp_path / "in.csv")
+    assert (report.rows, report.scored, report.empty) == (11, 8, 3)
+    assert report.without_known_word == 2  # "so" is a stop word
+    assert report.known_words == 8 / 11
+    assert (report.undecided, report.unreadable) == (3, 2)
+    p = model.predict_proba(["good film", "bad film zzzz", "zzzz qqqq"])[:, 1]
+    assert report.scores == pytest.approx(evaluate([1, 0, 1], p), abs=1e-6)
+    assert str(report).startswith(
+        "11 rows: 8 scored, 3 rated between 4 and 7, 2 with an unreadable label, 3 empty, 2 "
+        "without a known word; 72.7% of the words known; "
+    )
+    assert f"\nloss {report.scores.loss:.4f}, accuracy" in str(report)
+
+
+def test_known_words_of_each_kind_of_model(reviews):
+    texts, labels = reviews["review"][:200], reviews["label"][:200]
+    glove = load_glove()
+    bag = make_pipeline(TokenIds(glove), BagClassifier(max_epochs=1)).fit(texts, labels)
+    some = ["the film zzzz", "qqqq!", "a é"]
+    pairs = tfidf_pairs().fit(texts, labels)
+    both = Together([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
+    none = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
+    for model, words, known, without in [
+        (bag, 7, 4, 0),
+        (pairs, 4, 2, 2),
+        (both, 7, 4, 0),
+        (none, None, None, None),
+    ]:
+        scored = score_texts(model, some)
+        expected = {"scored": 3, "words": words, "known": known, "without_known_word": without}
+        assert scored.counts == {k: v for k, v in expected.items() if v is not None}
+        assert scored.probabilities == pytest.approx(model.predict_proba(some)[:, 1], abs=1e-7)
+
+
+def test_long_rows_are_read_few_at_a_time(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_CHUNK", 100)
+    lengths = []
+    monkeypatch.setattr(
+        scoring, "score_in_order", lambda *a: lengths.extend(len(t) for t, _ in a[1]) or []
+    )
+    (tmp_path / "in.csv").write_text("review\n" + f"{'x' * 40}\n" * 10)
+    score_csv(model, tmp_path / "in.csv")
+    assert lengths == [3, 3, 3, 1]
+
+
+def test_an_output_that_is_there(model, rated_file, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("precious")
+    with pytest.raises(FileExistsError, match="there already: give another name, or --force"):
+        score_csv(model, rated_file, out)
+    assert out.read_text() == "precious"
+    (tmp_path / "link.csv").symlink_to(out)
+    score_csv(model, rated_file, tmp_path / "link.csv", overwrite=True)
+    assert (tmp_path / "link.csv").is_symlink()
+    assert out.read_text().startswith("url\trating\treview\tprobability")
+
+
+def test_the_input_by_another_name(model, rated_file, tmp_path):
+    (tmp_path / "link.csv").symlink_to(rated_file)
+    with pytest.raises(ReviewFileError, match="is the input"):
+        score_csv(model, rated_file, tmp_path / "link.csv", overwrite=True)
+
+
+BAD = {
+    "missing": (None, "out.csv", "in.csv: No such file or directory"),
+    "folder": ("folder", "out.csv", "is a folder"),
+    "empty": ("", "out.csv", "is empty"),
+    "empty packed": (gzip.compress(b""), "out.csv", "is empty"),
+    "no header": ("\n\n", "out.csv", "names of its columns"),
+    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "out.csv", "is binary, no text"),
+    "zeros": (b"review\0\0\nx\n", "out.csv", "is binary, no text"),
+    "latin": (b"review\nok\ncaf\xe9\n", "out.csv", "byte 0xe9 at offset 13 (line 3)"),
+    "utf-16": ("review\nx\n".encode("utf-16"), "out.csv", "(--encoding utf-16)"),
+    "no column": ("text,id\nx,1\n", "out.csv", "columns are 'text', 'id': say which"),
+    "short": ("review,x\nx\n", "out.csv", "line 2 ends a row of 1 fields"),
+    "long": ("review,x\nx,1\n\nx,1,2\n", "out.csv", "line 4 ends a row of 3 fields"),
+    "added": ("review,prediction\nx,1\n", "out.csv", "already has a column named prediction"),
+    "itself": ("review\nx\n", "in.csv", "is the input"),
+    "no file": ("review\nx\n", "", "no regular file"),
+    "below a file": ("review\nx\n", "in.csv/out.csv", "Not a directory"),
+    "no place": ("review\nx\n", "/proc/out.csv", "/proc/out.csv: "),
+    "cut": (gzip.compress(b"review\n" + bytes(range(32, 99)) * 99)[:-9], "out.csv", "cut off"),
+    "damaged": (gzip.compress(b"review\nx\n")[:-8] + b"12345678", "out.csv", "cut off or damaged"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_one_sentence_and_status_2(model_file, tmp_path, capsys, kind):
+    content, output, says = BAD[kind]
+    content = content.encode() if isinstance(content, str) else content
     source = tmp_path / "in.csv"
-    if content is not None:
-        source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if content == b"folder":
+        source.mkdir()
+    elif content is not None:
+        source.write_bytes(content)
     status = main(["score", model_file, str(source), "--output", str(tmp_path / output)])
-    error = capsys.readouterr().err
-    assert status == 2
-    assert says in error
-    assert len(error.splitlines()) == 1
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert says in captured.err
+    assert len(captured.err.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else ["in.csv"])
-    if content is not None:
-        assert source.read_bytes() == (content if isinstance(content, bytes) else content.encode())
+    if source.is_file():
+        assert source.read_bytes() == content
+
+
+def test_column_and_encoding_are_found(model_file, tmp_path):
+    """With what the sentences above suggest."""
+    (tmp_path / "in.csv").write_bytes("Text\ncafé good\n".encode("utf-16"))
+    source, out = str(tmp_path / "in.csv"), str(tmp_path / "out.csv")
+    options = ["--column", "text", "--encoding", "utf-16"]
+    assert main(["score", model_file, source, "--output", out, *options]) == 0
+    assert main(["score", model_file, source, "--output", out, *options]) == 2
+    assert main(["score", model_file, source, "--output", out, *options, "--force"]) == 0
+    assert pd.read_csv(out, encoding="utf-16").columns[0] == "Text"
+
+
+def test_no_such_encoding(model_file, tmp_path, capsys):
+    (tmp_path / "in.csv").write_text("review\nx\n")
+    for encoding in ("utf-99", "hex"):
+        assert main(["score", model_file, str(tmp_path / "in.csv"), "--encoding", encoding]) == 2
+        assert f"no text encoding named {encoding}" in capsys.readouterr().err
+
+
+def test_a_quotation_mark_that_is_never_closed(model_file, tmp_path, capsys, monkeypatch):
+    """And text without line ends; both without reading all of it."""
+    monkeypatch.setattr(sources, "MAX_ROW", 1000)
+    for content in ('review,x\n"' + "a\n" * 2000, "review\n" + "a" * 2000):
+        (tmp_path / "in.csv").write_text(content)
+        assert main(["score", model_file, str(tmp_path / "in.csv")]) == 2
+        error = capsys.readouterr().err
+        assert "1 fields" in error or "ends more than 1,000 characters" in error
+
+
+def test_an_error_of_our_own(model_file, rated_file, capsys, monkeypatch):
+    monkeypatch.setattr(scoring, "score_in_order", lambda *_: 1 / 0)
+    command = ["score", model_file, str(rated_file)]
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error == "unexpected ZeroDivisionError: division by zero (--debug shows where)\n"
+    with pytest.raises(ZeroDivisionError):
+        main([*command, "--debug"])
+
+
+def test_ctrl_c(model_file, rated_file, tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scoring, "score_in_order", interrupted)
+    assert main(["score", model_file, str(rated_file), "--output", str(tmp_path / "x.csv")]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def run(code, *arguments, **options):
+    command = [sys.executable, "-c", "import sys\n" + code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, **options)
+
+
+MAIN = "from sentiment_helpers.__main__ import main; sys.exit(main())"
+
+
+def test_a_full_disk(model_file, rated_file, tmp_path):
+    """A file that may not grow beyond 100,000 bytes: the system's own error, in a process."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+    command = ["score", model_file, rated_file, "--output", tmp_path / "out.csv"]
+    ended = run(limit + MAIN, *command)
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert ended.stderr.decode() == f"{tmp_path / 'out.csv'}: File too large\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_input_and_output(model, model_file, rated_file, tmp_path):
+    score_csv(model, rated_file, tmp_path / "out.csv")
+    ended = run(MAIN, "score", model_file, "-", "--output", "-", input=rated_file.read_bytes())
+    assert ended.returncode == 0
+    assert ended.stdout == (tmp_path / "out.csv").read_bytes()
+    assert ended.stderr.startswith(b"2,000 rows: 2,000 scored, 0 empty, ")
+    assert b"\nloss 0." in ended.stderr
+
+
+def test_pipes(model, model_file, rated_file, tmp_path):
+    """A file that can be read once only, and a reader that soon has enough."""
+    os.mkfifo(tmp_path / "pipe")
+    writing = Thread(target=(tmp_path / "pipe").write_bytes, args=(rated_file.read_bytes(),))
+    writing.start()
+    report = score_csv(model, tmp_path / "pipe")
+    writing.join()
+    assert report.rows == 2000
+    ended = subprocess.run(
+        f"{sys.executable} -m sentiment_helpers score {model_file} {rated_file} --output - | true",
+        shell=True, capture_output=True,
+    )  # fmt: skip
+    assert ended.stderr == b"output: Broken pipe\n"
+
+
+def test_json_and_output_would_both_be_standard_output(model_file, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["score", model_file, "x.csv", "--output", "-", "--json"])
+    assert ended.value.code == 2
+    assert "both write to standard output" in capsys.readouterr().err
+
+
+def test_workers_write_the_same_bytes(model, rated_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "CHUNK", 150)  # more parts than are under way at once
+    reports = [
+        score_csv(model, rated_file, tmp_path / str(workers), workers=workers) for workers in (1, 2)
+    ]
+    assert (tmp_path / "2").read_bytes() == (tmp_path / "1").read_bytes()
+    assert replace(reports[0], seconds=0) == replace(reports[1], seconds=0)
+    with pytest.raises(ValueError, match="workers is 0"):
+        score_csv(model, rated_file, workers=0)
+
+
+class Dies(DummyClassifier):
+    def predict_proba(self, X):
+        os._exit(1)
+
+
+def test_a_worker_that_dies(rated_file, tmp_path):
+    model = make_pipeline(FunctionTransformer(), Dies()).fit([[0], [1]], [0, 1])
+    with pytest.raises(ChildProcessError, match="use fewer than 2"):
+        score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_end_with_their_parent(model_file, tmp_path):
+    """Which is killed while they score the same text again and again."""
+    code = (
+        "import sentiment_helpers as sh\n"
+        "from sentiment_helpers.workers import score_in_order\n"
+        "from itertools import repeat\n"
+        "if __name__ == '__main__':\n"
+        "    parts = repeat((['a good film'], 0))\n"
+        f"    for _ in score_in_order(sh.load({model_file!r}), parts, 2): print('.', flush=True)\n"
+    )
+    (tmp_path / "score.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "score.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(2) == b".\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) >= 2
+        process.kill()
+    end = time.monotonic() + 20
+    while any(alive(pid) for pid in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [pid for pid in children if alive(pid)] == []
+
+
+def alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_no_model(tmp_path, capsys):
@@ -125,19 +394,24 @@ def test_no_model(tmp_path, capsys):
     assert "none.pt" in capsys.readouterr().err
 
 
+COUNTED = ["rows", "scored", "empty", "without_known_word", "known_words", "undecided",
+           "unreadable", "rows_per_second"]  # fmt: skip
+
+
 def test_json_line(model_file, rated_file, reviews, capsys):
     assert main(["score", model_file, str(rated_file), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    names = ["rows", "scored", "accuracy", "precision", "recall", "f1", "roc_auc", "loss"]
-    assert list(figures) == names
+    names = ["loss", "accuracy", "precision", "recall", "f1", "roc_auc"]
+    assert list(figures) == COUNTED + names
     assert figures["rows"] == figures["scored"] == len(reviews)
     assert figures["accuracy"] > 0.65
+    assert 0.8 < figures["known_words"] < 1
 
 
 def test_json_without_labels_or_with_one_class(model_file, tmp_path, capsys):
     (tmp_path / "in.csv").write_text("review\ngood\n")
     main(["score", model_file, str(tmp_path / "in.csv"), "--json"])
-    assert json.loads(capsys.readouterr().out) == {"rows": 1, "scored": 1}
+    assert list(json.loads(capsys.readouterr().out)) == COUNTED
     (tmp_path / "in.csv").write_text("review,label\ngood,1\n")
     main(["score", model_file, str(tmp_path / "in.csv"), "--json"])
     assert json.loads(capsys.readouterr().out)["roc_auc"] is None
@@ -146,9 +420,10 @@ def test_json_without_labels_or_with_one_class(model_file, tmp_path, capsys):
 def test_plain_lines_and_show(model_file, rated_file, tmp_path, capsys):
     output = str(tmp_path / "out.csv")
     assert main(["score", model_file, str(rated_file), "--output", output]) == 0
-    shown = capsys.readouterr().out
-    assert "rows 2,000, scored 2,000, accuracy 0." in shown
-    assert f"written to {output}" in shown
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "2,000 rows: 2,000 scored, 0 empty" in shown.err
+    assert ", accuracy 0." in shown.err
     assert len(pd.read_csv(output, sep="\t")) == 2000
     assert main(["show", model_file]) == 0
     assert "validation accuracy 0." in capsys.readouterr().out

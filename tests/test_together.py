@@ -91,7 +91,7 @@ def test_a_loaded_tfidf_model_cuts_texts_as_it_did(tmp_path):
 def test_a_tokenizer_of_ones_own_cannot_be_saved(tmp_path):
     vectorizer = TfidfVectorizer(tokenizer=str.split, token_pattern=None)
     model = make_pipeline(vectorizer, LogisticRegression()).fit(["good", "bad"], [1, 0])
-    with pytest.raises(ValueError, match="its own tokenizer cannot be saved"):
+    with pytest.raises(ValueError, match=r"tokenizer = .* cannot be saved"):
         save(model, tmp_path / "m.pt")
     assert not list(tmp_path.iterdir())
 

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -80,12 +81,15 @@ def equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.filterwarnings("ignore:the loss is not finite")
 @pytest.mark.parametrize(
     ("losses", "best", "stopped", "epochs"),
     [
         ([5, 4, 6, 3, 9, 1], 4, "patience", 5),
         ([5, 4, 6], 2, "max_epochs", 3),
         ([5, 4, KeyboardInterrupt()], 2, "interrupted", 2),
+        ([5, 4, float("nan")], 2, "not finite", 2),
+        ([5, 6, float("inf"), 1], 1, "not finite", 2),
     ],
 )
 def test_best_weights_on_every_way_out(
@@ -116,10 +120,92 @@ def test_interrupt_before_anything_was_learned(network, data, monkeypatch):
         training.fit(network, *data)
 
 
-def test_loss_that_is_not_finite(network, data):
-    data[0][0][7] = float("nan")
-    with pytest.raises(ValueError, match="not finite in epoch 1"):
+def test_first_loss_that_is_not_finite(network, data):
+    """Metrics, which may not take NaN, are not asked."""
+    says = r"not finite in epoch 1: lower lr \(1e\+38\), or scale the inputs down$"
+    with pytest.raises(ValueError, match=says):
+        training.fit(network, *data, lr=1e38, metrics=refuses_nan)
+
+
+def refuses_nan(labels, probabilities):
+    assert np.isfinite(probabilities).all()
+    return {"rows": len(labels)}
+
+
+def test_later_loss_that_is_not_finite(network, data, monkeypatch):
+    """The epoch is in no history; metrics, which may not take NaN, are not asked."""
+    real, calls = training.predict_logits, []
+
+    def predict(*arguments):
+        calls.append(arguments)
+        lost = len(calls) > 6  # after three epochs of two sides
+        return real(*arguments) * (float("nan") if lost else 1)
+
+    monkeypatch.setattr(training, "predict_logits", predict)
+    says = r"not finite in epoch 4: lower lr \(0.01\) to train on; the weights of epoch 3 are kept$"
+    with pytest.warns(RuntimeWarning, match=says):
+        history = training.fit(network, *data, lr=0.01, max_epochs=9, metrics=refuses_nan)
+    assert (history.stopped, history.best_epoch) == ("not finite", 3)
+    assert [row["epoch"] for row in history.epochs] == [1, 2, 3]
+    assert list(history.probabilities) == [1, 3]
+    assert all(weight.isfinite().all() for weight in network.parameters())
+    assert not network.training
+
+
+@pytest.mark.parametrize(("side", "name"), [(0, "training"), (1, "validation")])
+@pytest.mark.parametrize(
+    ("value", "held"), [("nan", "NaN"), ("inf", r"infinity \(inf\) .*"), ("-inf", "infinity .*")]
+)
+def test_inputs_that_are_not_finite(network, data, side, name, value, held):
+    before = copy.deepcopy(network.state_dict())
+    data[side][0][7, 2] = float(value)
+    data[side][0][9, 0] = float(value)
+    says = f"^row 7 of the {name} inputs is not finite: column 2 holds {held}$"
+    with pytest.raises(ValueError, match=says):
         training.fit(network, *data)
+    assert equal(network.state_dict(), before)
+
+
+def test_inputs_of_other_shapes_that_are_not_finite():
+    """Where there are no columns, or more than columns, the row is enough."""
+    for shape in ((9,), (9, 3, 2)):
+        inputs = torch.zeros(shape)
+        inputs[8] = float("nan")
+        with pytest.raises(ValueError, match="row 8 of the inputs is not finite: it holds NaN"):
+            training.check_finite(inputs, "inputs")
+    training.check_finite(torch.arange(3), "inputs")
+
+
+@pytest.mark.parametrize(("side", "name"), [(0, "training"), (1, "validation")])
+def test_refused_rows(network, data, side, name):
+    inputs, labels = data[side]
+
+    def refused(*rows):
+        sides = [*data[:side], rows, *data[side + 1 :]]
+        with pytest.raises(ValueError, match=name) as caught:
+            training.fit(network, *sides)
+        return str(caught.value)
+
+    count = len(labels)
+    assert refused(inputs, labels[1:]) == (
+        f"there are {count} rows of {name} inputs and {count - 1} labels"
+    )
+    assert refused(inputs[:0], labels[:0]) == f"there are no {name} inputs: give at least one row"
+    for wrong in (2.0, -1.0, 0.5, float("nan")):
+        others = labels.clone()
+        others[4] = wrong
+        assert refused(inputs, others) == f"row 4 of the {name} labels is {wrong}, not 0 or 1"
+
+
+def test_fewer_rows_than_a_batch(data):
+    """They are one batch: each epoch takes one step."""
+    networks = []
+    for batch_size in (60, 10_000):
+        torch.manual_seed(0)
+        networks.append(nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)))
+        history = training.fit(networks[-1], *data, batch_size=batch_size, max_epochs=3)
+        assert len(history.epochs) == 3
+    assert equal(*(network.state_dict() for network in networks))
 
 
 def test_epoch_figures_are_over_rows(network, data):

@@ -1,0 +1,116 @@
+"""The state of a training in a file, from which one that was cut off goes on. Trains nothing."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from sentiment_helpers import archives
+
+FORMAT = "sentiment_helpers training"
+VERSION = 1
+
+
+class Parts(NamedTuple):
+    """What changes while a training runs.
+
+    Attributes:
+        network, order: its weights; the generator of the order of rows.
+        step: has a `state` of plain values and tensors, and a `restore` that takes it.
+        stopping, history: hold all that they know in their attributes.
+        devices: the CUDA devices whose random numbers the training uses.
+    """
+
+    network: nn.Module
+    step: Any
+    order: torch.Generator
+    stopping: Any
+    history: Any
+    devices: list[torch.device]
+
+    def state(self) -> dict:
+        """All that decides how the training goes on, as tensors and plain values."""
+        probabilities = self.history.probabilities.items()
+        return {
+            "weights": self.network.state_dict(),
+            "step": self.step.state(),
+            "order": self.order.get_state(),
+            "random": torch.get_rng_state(),
+            "random_cuda": [torch.cuda.get_rng_state(device) for device in self.devices],
+            "stopping": vars(self.stopping),
+            "history": vars(self.history)
+            | {"probabilities": {epoch: torch.from_numpy(p) for epoch, p in probabilities}},
+        }
+
+    def restore(self, state: dict) -> None:
+        """Put what `state` returned, perhaps in another process, into these parts."""
+        self.network.load_state_dict(state["weights"])  # in place: optimizers hold on to weights
+        self.step.restore(state["step"])
+        self.order.set_state(state["order"])
+        torch.set_rng_state(state["random"])
+        for device, random in zip(self.devices, state["random_cuda"], strict=True):
+            torch.cuda.set_rng_state(random, device)
+        vars(self.stopping).update(state["stopping"])
+        vars(self.history).update(state["history"])
+        probabilities = self.history.probabilities.items()
+        self.history.probabilities = {epoch: p.numpy() for epoch, p in probabilities}
+
+
+def write(path: str | os.PathLike, fingerprint: str, state: dict) -> None:
+    """Write `state`, tensors and plain values, to `path`, whole or not at all.
+
+    Raises:
+        OSError: `path` cannot be written.
+    """
+    content = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint, "state": state}
+    archives.write(content, path)
+
+
+def read(path: str | os.PathLike, fingerprint: str) -> dict | None:
+    """The state that `write` put into `path`; None where there is no such file.
+
+    Raises:
+        ValueError: `path` holds something else, or the state of a training with another
+            fingerprint (`archives.CheckpointError`: it is damaged).
+    """
+    if not Path(path).exists():
+        return None
+    content = archives.read(path)
+    known = {"format": FORMAT, "version": VERSION}.items()
+    if not isinstance(content, dict) or not known <= content.items():
+        raise ValueError(
+            f"{path} holds no state of a training that this version can go on with: delete it, or "
+            f"name another file"
+        )
+    if content["fingerprint"] != fingerprint:
+        raise ValueError(
+            f"{path} holds the state of another training, with other data, weights or parameters: "
+            f"delete it, or name another file"
+        )
+    return content["state"]
+
+
+def fingerprint(
+    network: nn.Module, tensors: Iterable[Tensor | None], parameters: Mapping[str, object]
+) -> str:
+    """SHA-256 of all that a training starts from: the network with its weights, the tensors of
+    its rows, and its parameters."""
+    digest = hashlib.sha256(repr(dict(parameters)).encode())
+    for name, module in network.named_modules():
+        # What no weight shows, such as dropout; whether it is in training mode does not count.
+        plain = {k: v for k, v in vars(module).items() if isinstance(v, bool | int | float | str)}
+        plain.pop("training", None)
+        digest.update(repr((name, type(module).__name__, plain)).encode())
+    weights = network.state_dict(keep_vars=True)  # which of them are trained counts, too
+    for name, tensor in [*weights.items(), *enumerate(tensors)]:
+        if tensor is None:
+            digest.update(repr((name, None)).encode())
+            continue
+        described = (name, tensor.dtype, tuple(tensor.shape), tensor.requires_grad)
+        digest.update(repr(described).encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

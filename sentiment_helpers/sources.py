@@ -1,0 +1,197 @@
+"""Anyone's text file, line by line: packed by gzip, piped, in any encoding. Knows no columns."""
+
+import codecs
+import gzip
+import io
+import os
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from tqdm import tqdm
+
+from sentiment_helpers.files import resolve
+
+MAX_ROW = 2**24
+"""Characters: what is longer is no row, but text without line ends, or with a quotation mark that
+was never closed."""
+BOM = "\ufeff"
+
+
+class ReviewFileError(ValueError):
+    """A file that should hold reviews does not; says which file, which column or row, and why."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text file that can be read more than once; `name` is what messages call it."""
+
+    path: Path
+    name: str
+    encoding: str
+
+    @classmethod
+    @contextmanager
+    def open(cls, source: str | os.PathLike, encoding: str = "utf-8") -> Iterator["Source"]:
+        """A file, or standard input ("-"). What can be read only once, standard input or a pipe,
+        is kept in a temporary file meanwhile.
+
+        Raises:
+            ReviewFileError: missing, a folder, empty, or no such encoding.
+        """
+        with _on_disk(source) as (path, name):
+            yield cls(path, name, _codec(_start(path, name), encoding))
+
+    def progress(self, description: str, verbose: bool) -> tqdm:
+        """A bar in bytes of the file."""
+        return tqdm(
+            total=self.path.stat().st_size,
+            desc=description,
+            unit="B",
+            unit_scale=True,
+            disable=not verbose,
+        )
+
+    @contextmanager
+    def lines(self) -> Iterator["Lines"]:
+        """Its lines, with their ends.
+
+        Raises:
+            ReviewFileError: while they are read: no text in `encoding`, or damaged.
+        """
+        try:
+            with (
+                self.path.open("rb") as raw,
+                io.TextIOWrapper(_plain(raw), self.encoding, newline="") as file,
+            ):
+                yield Lines(file, raw, self.name)
+        except UnicodeError:
+            raise ReviewFileError(_undecodable(self)) from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ReviewFileError(
+                f"{self.name} is cut off or damaged: its gzip data cannot be read ({error})"
+            ) from None
+        except OSError as error:
+            raise ReviewFileError(f"cannot read {self.name}: {error.strerror}") from None
+
+
+class Lines:
+    """Hands on the lines of a file, without a byte-order mark, and keeps those of the row that is
+    being read."""
+
+    def __init__(self, file: TextIO, raw: io.BufferedIOBase, name: str):
+        self._file, self._raw, self._name = file, raw, name
+        self._taken, self._size = [], 0
+
+    def __iter__(self) -> Iterator[str]:
+        number = 0
+        while line := self._file.readline(MAX_ROW):
+            number += 1
+            self._taken.append(line)
+            self._size += len(line)
+            if self._size >= MAX_ROW:
+                raise ReviewFileError(
+                    f"{self._name}: line {number} ends more than {MAX_ROW:,} characters without "
+                    f"the end of a row: a quotation mark may stand alone"
+                )
+            yield line.removeprefix(BOM) if number == 1 else line
+
+    def taken(self) -> str:
+        """The lines since the last call, as they stand in the file."""
+        text = "".join(self._taken)
+        self._taken.clear()
+        self._size = 0
+        return text
+
+    def position(self) -> int:
+        """How many bytes of the file were read so far."""
+        return self._raw.tell()
+
+
+@contextmanager
+def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
+    """A path that can be read more than once, and what messages call it."""
+    path = Path(os.fspath(source)) if os.fspath(source) == "-" else resolve(source)
+    if os.fspath(source) != "-" and (path.is_file() or path.is_dir() or not path.exists()):
+        yield path, str(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Path(folder) / "input"
+        with kept.open("wb") as file:
+            if os.fspath(source) == "-":
+                shutil.copyfileobj(sys.stdin.buffer, file, 2**20)
+            else:
+                with path.open("rb") as pipe:
+                    shutil.copyfileobj(pipe, file, 2**20)
+        yield kept, "standard input" if os.fspath(source) == "-" else str(path)
+
+
+def _start(path: Path, name: str) -> bytes:
+    """The first bytes of the text in a file that can be read and is not empty."""
+    if path.is_dir():
+        raise ReviewFileError(f"{name} is a folder: give the file in it that holds the reviews")
+    try:
+        with path.open("rb") as raw, _plain(raw) as file:
+            start = file.read(4)
+    except OSError as error:
+        raise ReviewFileError(f"cannot read {name}: {error.strerror or error}") from None
+    except (EOFError, zlib.error) as error:
+        raise ReviewFileError(f"{name} is cut off or damaged: {error}") from None
+    if not start:
+        raise ReviewFileError(f"{name} is empty")
+    return start
+
+
+def _codec(start: bytes, encoding: str) -> str:
+    """The name of an encoding that leaves the byte-order mark in the text, where there is one."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding)
+    except LookupError:
+        raise ReviewFileError(
+            f"there is no text encoding named {encoding}; utf-8, cp1252 or utf-16 are such names"
+        ) from None
+    name = codecs.lookup(encoding).name.removesuffix("-sig")
+    if name in ("utf-16", "utf-32"):
+        name += "-be" if start.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) else "-le"
+    return name
+
+
+def _plain(raw: io.BufferedIOBase) -> io.BufferedIOBase:
+    """What is in a file, unpacked where gzip has packed it."""
+    return gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+
+
+def _undecodable(source: Source) -> str:
+    """Which byte of a file is not in its encoding; found block by block."""
+    name, encoding = source.name, source.encoding
+    decoder = codecs.getincrementaldecoder(encoding)()
+    before, line, where = 0, 1, ""
+    with source.path.open("rb") as raw, _plain(raw) as file:
+        first = block = file.read(2**20)
+        while block and not where:
+            following = file.read(2**20)
+            block_and_held = decoder.getstate()[0] + block
+            try:
+                decoder.decode(block, final=not following)
+                start = len(block_and_held)
+            except UnicodeDecodeError as error:
+                start = error.start
+                where = f": byte 0x{block_and_held[start]:02x} at offset "
+                where += f"{before + len(block) - len(block_and_held) + start:,}"
+            line += block_and_held[:start].count(b"\n")
+            before += len(block)
+            block = following
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return f"{name} is UTF-16 text, not {encoding}: say so (--encoding utf-16)"
+    if b"\0" in first[:8192]:
+        return f"{name} is binary, no text"
+    return (
+        f"{name} is not {encoding} text{where} (line {line}); name its encoding (--encoding, such "
+        f"as cp1252)"
+    )

@@ -1,0 +1,172 @@
+"""CSV and tab-separated files of reviews, row by row as they stand. Cleans and scores nothing."""
+
+import csv
+import math
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
+
+from sentiment_helpers.sources import BOM, MAX_ROW, Lines, ReviewFileError, Source
+
+LABEL_COLUMNS = ("label", "sentiment", "rating")
+LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
+MAX_CHUNK = 2**25  # characters that are in memory at once, whatever the number of their rows
+
+
+class Row(NamedTuple):
+    """A row's `fields`; none of an empty line, which is no row. And its `text` as it stands in the
+    file, with the end of its line."""
+
+    fields: list[str]
+    text: str
+
+
+@dataclass(frozen=True)
+class ReviewTable:
+    """A CSV or tab-separated file that was read through once and found to be whole.
+
+    `header` is the first row as it stands, with its byte-order mark and the end of its line;
+    `review` and `label` are column numbers (`label` is None without labels); `num_rows` leaves out
+    the header.
+    """
+
+    source: Source
+    separator: str
+    quoting: int
+    header: str
+    columns: list[str]
+    review: int
+    label: int | None
+    num_rows: int
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls,
+        source: str | os.PathLike,
+        column: str = "review",
+        encoding: str = "utf-8",
+        verbose: bool = False,
+    ) -> Iterator["ReviewTable"]:
+        """The table in a file, in one compressed by gzip, or in standard input ("-").
+
+        Found out are the separator (comma, tab or semicolon: the one that parts off `column`),
+        whether fields are quoted, and whether each row has as many fields as the header.
+        `verbose` shows a progress bar.
+
+        Raises:
+            ReviewFileError: missing, empty, no text in `encoding`, damaged, no column of that
+                name, or an uneven row.
+        """
+        with Source.open(source, encoding) as opened:
+            yield cls(opened, "", 0, "", [], 0, None, 0)._understood(column, verbose)
+
+    @property
+    def name(self) -> str:
+        """What messages call the file."""
+        return self.source.name
+
+    def _understood(self, column: str, verbose: bool) -> "ReviewTable":
+        """With all that is found out by reading it."""
+        found, unreadable, uneven = [], None, None
+        # Fields are quoted by the rules, or a quotation mark is a character like any other.
+        for quoting, separator in product((csv.QUOTE_MINIMAL, csv.QUOTE_NONE), ",\t;"):
+            table = replace(self, quoting=quoting, separator=separator)
+            try:
+                table = table._with_header(column)
+            except ReviewFileError as error:
+                unreadable = unreadable or error
+                continue
+            found.append(table.columns)
+            if table.review >= 0:
+                try:
+                    return replace(table, num_rows=table._counted(verbose))
+                except ReviewFileError as error:
+                    uneven = uneven or error
+        if uneven or not found:
+            raise uneven or unreadable
+        columns = [repr(name[:60]) for name in max(found, key=len)]
+        more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
+        raise ReviewFileError(
+            f"{self.name} has no column named {column}; its columns are {', '.join(columns[:20])}"
+            f"{more}: say which holds the reviews (--column)"
+        )
+
+    def _counted(self, verbose: bool) -> int:
+        """How many rows there are; each is read."""
+        count = 0
+        with self.source.progress("checking", verbose) as bar:
+            for rows, position in self.chunks(8192):
+                count += sum(bool(row.fields) for row in rows)
+                bar.update(position - bar.n)
+        return count
+
+    def _with_header(self, column: str) -> "ReviewTable":
+        """With what the first row says; `review` is -1 where it names no such column."""
+        with self.source.lines() as lines:
+            columns, header = next(self._records(lines), Row([], ""))
+        if "\0" in header:
+            raise ReviewFileError(f"{self.name} is binary, no text")
+        if not header.strip(BOM + "\r\n\t ,;"):
+            raise ReviewFileError(f"{self.name} does not begin with the names of its columns")
+        names = [name.strip().lower() for name in columns]
+        places = [columns.index(column)] if column in columns else []
+        places += [n for n, name in enumerate(names) if name == column.strip().lower()]
+        review = [*places, -1][0]
+        label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
+        return replace(self, header=header, columns=columns, review=review, label=label)
+
+    def rows(self) -> Iterator[Row]:
+        """Each row below the header, and each empty line."""
+        for rows, _ in self.chunks(1024):
+            yield from rows
+
+    def chunks(self, size: int) -> Iterator[tuple[list[Row], int]]:
+        """As `rows`, in lists of `size`, or shorter ones of long rows; with each, how many bytes of
+        the file were read so far."""
+        with self.source.lines() as lines:
+            rows = self._records(lines)
+            next(rows)
+            chunk, characters = [], 0
+            for row in rows:
+                chunk.append(row)
+                characters += len(row.text)
+                if len(chunk) == size or characters >= MAX_CHUNK:
+                    yield chunk, lines.position()
+                    chunk, characters = [], 0
+            if chunk:
+                yield chunk, lines.position()
+
+    def _records(self, lines: Lines) -> Iterator[Row]:
+        """All rows, the header among them."""
+        csv.field_size_limit(MAX_ROW)
+        reader = csv.reader(lines, delimiter=self.separator, quoting=self.quoting, strict=True)
+        try:
+            for fields in reader:
+                if self.columns and fields and len(fields) != len(self.columns):
+                    raise ReviewFileError(
+                        f"{self.name}: line {reader.line_num} ends a row of {len(fields)} fields, "
+                        f"the header has {len(self.columns)}"
+                    )
+                yield Row(fields, lines.taken())
+        except csv.Error as error:
+            raise ReviewFileError(f"{self.name}: line {reader.line_num}: {error}") from None
+
+    def label_of(self, fields: list[str]) -> int | None:
+        """1 or 0 as the row's label or rating says; None for a rating between 4 and 7.
+
+        Raises `ValueError` where it is neither.
+        """
+        text = fields[self.label].strip().lower()
+        if self.columns[self.label].strip().lower() != "rating":
+            if text.removesuffix(".0") not in LABELS:
+                raise ValueError(f"{text!r} is none of {', '.join(LABELS)}")
+            return LABELS[text.removesuffix(".0")]
+        rating = float(text) if re.fullmatch(r"[0-9]+\.?[0-9]*", text) else math.nan
+        if not 1 <= rating <= 10:
+            raise ValueError(f"{text!r} is no rating from 1 to 10")
+        return 1 if rating >= 7 else 0 if rating <= 4 else None

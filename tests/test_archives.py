@@ -1,0 +1,200 @@
+"""Strangers' .pt files: what is refused, and that nothing in them is run."""
+
+import hashlib
+import io
+import os
+import pickle
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from sentiment_helpers import CheckpointError, archives
+
+CONTENT = {"numbers": [1, 2.5, None, True], "words": "a\nb", "tensor": torch.arange(6.0).view(2, 3)}
+
+
+@pytest.fixture
+def path(tmp_path):
+    archives.write(CONTENT, tmp_path / "x.pt")
+    return tmp_path / "x.pt"
+
+
+def sealed(members, path, compression=zipfile.ZIP_STORED):
+    """An archive with a right checksum, as only somebody who knows the format would make it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(f"x/{name}", data)
+    data = buffer.getvalue()[:-2] + struct.pack("<H", 71)
+    path.write_bytes(data + b"sha256:" + hashlib.sha256(data).hexdigest().encode())
+
+
+def members_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
+
+
+def test_what_is_written_is_read(path):
+    for content in (archives.read(path), torch.load(path, weights_only=True)):
+        assert torch.equal(content["tensor"], CONTENT["tensor"])
+        assert content["numbers"] == CONTENT["numbers"]
+        assert content["words"] == "a\nb"
+
+
+def test_each_flipped_bit_is_found(path):
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"x\.pt"):
+            archives.read(path)
+
+
+def test_each_cut_is_found(path):
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"x\.pt"):
+            archives.read(path)
+
+
+class Runs:
+    """Its pickle makes a folder when it is loaded."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("kind", ["sealed", "unsealed", "bare"])
+def test_code_is_not_run(path, tmp_path, protocol, kind):
+    marker = tmp_path / "ran"
+    pickled = pickle.dumps({"format": Runs(marker)}, protocol)
+    if kind == "bare":
+        path.write_bytes(pickled)
+    else:
+        sealed(members_of(path) | {"data.pkl": pickled}, path)
+    if kind == "unsealed":
+        path.write_bytes(path.read_bytes().replace(b"sha256:", b"SHA256:"))
+    says = "could run code" if kind != "bare" else "no .pt file"
+    with pytest.raises(CheckpointError, match=says):
+        archives.read(path)
+    assert not marker.exists()
+    pickle.loads(pickled)  # it would have run
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("name", ["builtins.bytearray", "torch._utils._rebuild_parameter"])
+def test_only_tensors_are_named(path, name):
+    """Not even what PyTorch's own loading allows."""
+    module, _, function = name.rpartition(".")
+    pickled = f"c{module}\n{function}\n(J\xff\xff\xff\x7ftR.".encode("latin-1")
+    sealed(members_of(path) | {"data.pkl": pickled}, path)
+    with pytest.raises(CheckpointError, match=f"it names {name}"):
+        archives.read(path)
+
+
+def test_zip_bomb(path):
+    members = members_of(path) | {"data/1": b"\0" * 50_000_000}
+    sealed(members, path, zipfile.ZIP_DEFLATED)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(CheckpointError, match="parts are compressed"):
+        archives.read(path)
+
+
+def test_parts_that_overlap(path):
+    """Many members that are all the same bytes of the file."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("x/big", b"\0" * 100_000)
+        first = archive.getinfo("x/big")
+        for number in range(50):
+            twin = zipfile.ZipInfo(f"x/{number}")
+            for name in ("header_offset", "file_size", "compress_size", "CRC"):
+                setattr(twin, name, getattr(first, name))
+            archive.filelist.append(twin)
+        archive.comment = b""
+    with pytest.raises(CheckpointError, match="parts are larger than itself"):
+        archives.read(path)
+
+
+def changed(path, old, new):
+    members = members_of(path)
+    assert members["data.pkl"].count(old) == 1
+    sealed(members | {"data.pkl": members["data.pkl"].replace(old, new)}, path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (b"K\x06tq", b"J\xff\xff\xff\x7ftq", "not as many as its pickle says"),  # its values
+        (
+            b"K\x02K\x03\x86",
+            b"J\xff\xff\xff\x7fK\x03\x86",
+            "not lie within its values",
+        ),  # its shape
+        (b"K\x03K\x01\x86", b"K\x00K\x00\x86", "not lie within its values"),  # its strides
+        (b"FloatStorage", b"ShortStorage", "names torch.ShortStorage"),
+    ],
+)
+def test_tensors_lie_within_their_values(path, old, new, says):
+    changed(path, old, new)
+    with pytest.raises(CheckpointError, match=says):
+        archives.read(path)
+
+
+def test_memory_that_a_pickle_claims(path):
+    pickled = b"\x80\x02Nr\xff\xff\xff\x7f."  # keeps None as the 2,147,483,647th of its values
+    sealed(members_of(path) | {"data.pkl": pickled}, path)
+    with pytest.raises(CheckpointError, match="claims more memory"):
+        archives.read(path)
+
+
+def test_lists_within_lists(path):
+    """Thirty lists, each of the one before it ten times, have 10³⁰ parts."""
+    value = []
+    for _ in range(30):
+        value = [value] * 10
+    sealed(members_of(path) | {"data.pkl": pickle.dumps(value, 2)}, path)
+    with pytest.raises(CheckpointError, match="more than 1,000,000 parts"):
+        archives.read(path)
+    value = []
+    value.append(value)
+    sealed(members_of(path) | {"data.pkl": pickle.dumps(value, 2)}, path)
+    with pytest.raises(CheckpointError, match=r"x\.pt"):
+        archives.read(path)
+
+
+def test_weights_alone(tmp_path):
+    torch.save(nn.Linear(2, 1).state_dict(), tmp_path / "w.pt")
+    with pytest.raises(CheckpointError, match=r"weights alone \(a state_dict\).*load_state_dict"):
+        archives.read(tmp_path / "w.pt")
+
+
+def test_other_files(tmp_path):
+    path = tmp_path / "x.pt"
+    torch.save({"format": "another's"}, path)
+    with pytest.raises(CheckpointError, match="not written by"):
+        archives.read(path)
+    torch.save({"format": "sentiment_helpers pipeline", "version": 1}, path)
+    with pytest.raises(CheckpointError, match="no checksum"):
+        archives.read(path)
+    torch.save(nn.Linear(2, 1), path)
+    with pytest.raises(CheckpointError, match=r"names torch\.nn\.modules\.linear\.Linear"):
+        archives.read(path)
+    with pytest.raises(CheckpointError, match="a folder"):
+        archives.read(tmp_path)
+    with pytest.raises(CheckpointError, match=r"cannot read .*No such file"):
+        archives.read(tmp_path / "none.pt")
+
+
+def test_too_large(path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    monkeypatch.setattr(Path, "read_bytes", None)  # and is not read
+    with pytest.raises(CheckpointError, match="larger than 1,000 bytes"):
+        archives.read(path)

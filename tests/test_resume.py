@@ -1,0 +1,423 @@
+"""Trainings that are cut off and go on."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.pipeline import make_pipeline
+from torch import nn
+
+from sentiment_helpers import (
+    BagClassifier,
+    BiRNNClassifier,
+    FeedForwardClassifier,
+    Glove,
+    MeanEmbedding,
+    TokenIds,
+    archives,
+    resuming,
+    training,
+)
+from sentiment_helpers.networks import WordBiRNN
+
+BATCHES = 4  # of each epoch of `start`
+CHOICES = {
+    "lr": 0.05, "other_lr": {"0": 0.02}, "schedule": "linear", "batch_size": 16, "max_epochs": 7,
+    "patience": 3, "max_norm": 0.5, "random_state": 7,
+}  # fmt: skip
+# How a training ends, and after how many epochs, by the noise in its labels.
+ENDS = {0.5: ("max_epochs", 7), 50.0: ("patience", 5)}
+
+
+class Net(nn.Sequential):
+    """With all that a state has to keep: weights of two learning rates, dropout, and buffers that
+    change. `cut_off` lets it raise an error in the middle of an epoch."""
+
+    def __init__(self, dropout=0.3):
+        super().__init__(
+            nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(dropout), nn.Linear(8, 1), nn.Flatten(0)
+        )
+        self.batches, self.errors = [], {}
+
+    def cut_off(self, epoch, error):
+        self.errors[(epoch - 1) * BATCHES + 2] = error
+
+    def forward(self, x):
+        if self.training:
+            self.batches.append(len(x))
+            if error := self.errors.get(len(self.batches)):
+                raise error
+        return super().forward(x)
+
+
+def accuracy(labels, probabilities):
+    """NumPy's own kind of number, as scikit-learn's functions return it."""
+    return {"accuracy": np.float64(((probabilities > 0.5) == labels).mean())}
+
+
+def start(noise=0.5, **changes):
+    """The arguments of `training.fit` for a network that is as it starts."""
+    torch.manual_seed(3)
+    network = Net()
+    inputs = torch.randn(90, 4)
+    labels = (inputs.sum(1) + noise * torch.randn(90) > 0).float()
+    sides = (inputs[:60], labels[:60]), (inputs[60:], labels[60:])
+    return [network, *sides], CHOICES | {"metrics": accuracy} | changes
+
+
+def run(cut_off=None, **changes):
+    """The outcome of a training; `cut_off` is an epoch, counted in this run, and an error."""
+    arguments, choices = start(**changes)
+    if cut_off:
+        arguments[0].cut_off(*cut_off)
+    return outcome(arguments[0], training.fit(*arguments, **choices))
+
+
+def outcome(network, history):
+    """All that a training ends with, but for seconds, in plain values, to the last bit."""
+    return vars(history) | {
+        "weights": {name: bits(weight) for name, weight in network.state_dict().items()},
+        "epochs": [{k: v for k, v in row.items() if k != "seconds"} for row in history.epochs],
+        "probabilities": {n: bits(torch.from_numpy(p)) for n, p in history.probabilities.items()},
+    }
+
+
+def bits(tensor):
+    return f"{tensor.dtype} {tensor.numpy().tobytes().hex()}"
+
+
+def epochs_in(path):
+    return len(archives.read(path)["state"]["history"]["epochs"]) if path.exists() else 0
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state.pt"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize(
+    ("noise", "epoch"),
+    [(noise, epoch) for noise, (_, last) in ENDS.items() for epoch in range(1, last + 1)],
+)
+def test_cut_off_in_any_epoch(path, noise, epoch, error):
+    cut_off = epoch, error("cut off")
+    if error is KeyboardInterrupt and epoch > 1:
+        assert run(cut_off, noise=noise, resume=path)["stopped"] == "interrupted"
+    else:
+        with pytest.raises(error, match="cut off"):
+            run(cut_off, noise=noise, resume=path)
+    assert epochs_in(path) == epoch - 1
+    undisturbed = run(noise=noise)
+    assert (undisturbed["stopped"], len(undisturbed["epochs"])) == ENDS[noise]
+    assert run(noise=noise, resume=path) == undisturbed
+
+
+def test_cut_off_again_and_again(path):
+    """Each run gets one epoch further."""
+    for epochs in range(1, 7):
+        with pytest.raises(RuntimeError):
+            run((2, RuntimeError()), resume=path)
+        assert epochs_in(path) == epochs
+    assert run((2, RuntimeError()), resume=path) == run()
+
+
+def test_going_on_leaves_the_global_generator_as_it_was(path):
+    with pytest.raises(RuntimeError):
+        run((3, RuntimeError()), resume=path)
+    arguments, choices = start(resume=path)
+    before = torch.get_rng_state()
+    training.fit(*arguments, **choices)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("noise", ENDS)
+def test_a_finished_training_comes_back_at_once(path, noise, monkeypatch):
+    finished = run(noise=noise, resume=path)
+    content = path.read_bytes()
+    monkeypatch.setattr(training, "_train_epoch", None)
+    assert run(noise=noise, resume=path) == finished
+    assert path.read_bytes() == content
+
+
+def test_an_end_with_a_loss_that_is_not_finite(path, monkeypatch):
+    """The epoch is tried again, and ends the training again."""
+    real = training._figures
+
+    def figures(network, *rows):
+        found, probabilities = real(network, *rows)
+        lost = network[1].num_batches_tracked == 4 * BATCHES
+        return (found | {"loss": float("nan")} if lost else found), probabilities
+
+    monkeypatch.setattr(training, "_figures", figures)
+    outcomes = []
+    for _ in range(2):
+        with pytest.warns(RuntimeWarning, match="not finite in epoch 4"):
+            outcomes.append(run(resume=path))
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0]["stopped"] == "not finite"
+
+
+def other_rows(side, place):
+    def change(arguments, _):
+        changed = [tensor.clone() for tensor in arguments[side]]
+        changed[place][5] = 1 - changed[place][5]
+        arguments[side] = changed
+
+    return change
+
+
+def other_lengths(side):
+    def change(_, choices):
+        choices["lengths"][side][5] = 3
+
+    return change
+
+
+def other_dropout(arguments, _):
+    torch.manual_seed(3)
+    arguments[0] = Net(dropout=0.2)
+
+
+def other(name, value):
+    def change(_, choices):
+        choices[name] = value
+
+    return change
+
+
+OTHERS = {
+    "training inputs": other_rows(1, 0),
+    "training labels": other_rows(1, 1),
+    "validation inputs": other_rows(2, 0),
+    "validation labels": other_rows(2, 1),
+    "training lengths": other_lengths(0),
+    "validation lengths": other_lengths(1),
+    "weights": lambda arguments, _: arguments[0][3].bias.data.add_(1e-6),
+    "buffers": lambda arguments, _: arguments[0][1].running_mean.add_(1e-6),
+    "frozen weights": lambda arguments, _: arguments[0][3].bias.requires_grad_(False),
+    "dropout": other_dropout,
+    "lr": other("lr", 0.04),
+    "other_lr": other("other_lr", {"0": 0.03}),
+    "schedule": other("schedule", "constant"),
+    "batch_size": other("batch_size", 15),
+    "max_epochs": other("max_epochs", 8),
+    "patience": other("patience", 2),
+    "max_norm": other("max_norm", 0.6),
+    "random_state": other("random_state", 8),
+}
+
+
+@pytest.mark.parametrize("change", OTHERS.values(), ids=OTHERS)
+def test_another_training_is_refused(path, change):
+    """In one sentence, before anything is changed."""
+
+    def lengths():
+        return torch.full((60,), 4), torch.full((30,), 4)
+
+    run(resume=path, lengths=lengths())
+    content = path.read_bytes()
+    arguments, choices = start(resume=path, lengths=lengths())
+    change(arguments, choices)
+    before = {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
+    with pytest.raises(ValueError, match="holds the state of another training") as caught:
+        training.fit(*arguments, **choices)
+    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).endswith(": delete it, or name another file")
+    assert path.read_bytes() == content
+    assert before == {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"format": "sentiment_helpers pipeline", "version": 1, "steps": []},
+        {"format": resuming.FORMAT, "version": resuming.VERSION + 1, "fingerprint": "", "state": 0},
+        {},
+    ],
+)
+def test_another_archive_is_refused(path, content):
+    archives.write(content, path)
+    says = "state.pt holds no state of a training .*: delete it, or name another file$"
+    with pytest.raises(ValueError, match=says):
+        run(resume=path)
+    assert archives.read(path) == content
+
+
+def test_what_is_no_archive_is_refused(path):
+    run(resume=path)
+    content = path.read_bytes()
+    for damaged in (b"", b"text", content[:-5], content[:5000] + b"?" + content[5001:]):
+        path.write_bytes(damaged)
+        with pytest.raises(archives.CheckpointError, match="state"):
+            run(resume=path)
+        assert path.read_bytes() == damaged
+    with pytest.raises(archives.CheckpointError, match="folder"):
+        run(resume=path.parent)
+
+
+def test_what_a_killed_run_left_beside_it_does_not_matter(path):
+    left = path.with_name(f".{path.name}.0123.part")
+    left.write_bytes(b"half a state")
+    with pytest.raises(RuntimeError):
+        run((3, RuntimeError()), resume=path)
+    assert run(resume=path) == run()
+    assert {file.name for file in path.parent.iterdir()} == {left.name, path.name}
+
+
+def test_a_state_that_cannot_be_written(path, monkeypatch):
+    """The one before it stays, and the training goes on from that."""
+    real = archives.write
+
+    def write(content, path):
+        if len(content["state"]["history"]["epochs"]) == 3:
+            raise OSError("no space left")
+        real(content, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "write", write)
+        with pytest.raises(OSError, match="no space left"):
+            run(resume=path)
+    assert epochs_in(path) == 2
+    assert run(resume=path) == run()
+
+
+def test_random_numbers_of_gpus(monkeypatch):
+    """Those of the devices that a training uses are put back."""
+    kept, put = {"first": torch.tensor([1]), "second": torch.tensor([2])}, {}
+    monkeypatch.setattr(torch.cuda, "get_rng_state", kept.get)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, at: put.update({at: state}))
+    network = Net()
+    step = training._Steps(network, {"": 0.1}, iter([]), 1.0)
+    others = torch.Generator(), training.EarlyStopping(2), training.History()
+    parts = resuming.Parts(network, step, *others, list(kept))
+    parts.restore(parts.state())
+    assert put == kept
+
+
+@pytest.fixture(scope="module")
+def words():
+    """Texts, labels that their words tell, and vectors."""
+    rng = np.random.default_rng(0)
+    known = [f"w{letter}" for letter in "abcdefghij"]
+    labels = rng.integers(0, 2, 120)
+    texts = [" ".join(rng.choice(known[y * 3 : y * 3 + 7], rng.integers(3, 9))) for y in labels]
+    return texts, labels, Glove("ten", known, rng.normal(size=(10, 4)).astype(np.float32))
+
+
+def model_of(kind, glove):
+    if kind is BiRNNClassifier:
+        choices = {
+            "embeddings": glove, "cell_type": "lstm", "num_layers": 1, "hidden_size": 4, "lr": 0.02,
+            "pooling": "max", "word_dropout": 0.2, "schedule": "linear", "max_epochs": 4,
+        }  # fmt: skip
+        return make_pipeline(TokenIds(glove), BiRNNClassifier(**choices))
+    reads = MeanEmbedding(glove) if kind is FeedForwardClassifier else TokenIds(glove)
+    return make_pipeline(reads, kind())
+
+
+def fit_cut_off(model, texts, labels, path, monkeypatch):
+    """A `fit` that ends in its third epoch."""
+    real, epochs = training._train_epoch, iter([1, 2, None])
+
+    def train(*arguments):
+        if not next(epochs):
+            raise RuntimeError("cut off")
+        return real(*arguments)
+
+    name, _ = model.steps[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_train_epoch", train)
+        with pytest.raises(RuntimeError, match="cut off"):
+            model.fit(texts, labels, **{f"{name}__resume": path})
+    assert epochs_in(path) == 2
+
+
+@pytest.mark.parametrize("kind", [BiRNNClassifier, BagClassifier, FeedForwardClassifier])
+def test_classifiers_go_on(words, kind, path, monkeypatch):
+    texts, labels, glove = words
+    resumed, undisturbed = model_of(kind, glove), model_of(kind, glove).fit(texts, labels)
+    fit_cut_off(resumed, texts, labels, path, monkeypatch)
+    resumed.fit(texts, labels, **{f"{kind.__name__.lower()}__resume": str(path)})
+    first, second = (model[-1].get_state() for model in (resumed, undisturbed))
+    assert {name: bits(weight) for name, weight in first["weights"].items()} == {
+        name: bits(weight) for name, weight in second["weights"].items()
+    }
+    assert first["best_epoch"] == second["best_epoch"]
+    assert first["stopped"] == second["stopped"]
+    histories = (model[-1].history_.drop(columns="seconds") for model in (resumed, undisturbed))
+    assert next(histories).equals(next(histories))
+    assert (resumed.predict_proba(texts) == undisturbed.predict_proba(texts)).all()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"word_dropout": 0.1}, {"pooling": "last"}, {"embedding_lr": 0}, {"lr": 0.01}]
+)
+def test_classifiers_of_other_parameters_are_refused(words, changes, path, monkeypatch):
+    """Those that no weight shows, too."""
+    texts, labels, glove = words
+    model = model_of(BiRNNClassifier, glove)
+    fit_cut_off(model, texts, labels, path, monkeypatch)
+    model[-1].set_params(**changes)
+    with pytest.raises(ValueError, match="another training"):
+        model.fit(texts, labels, birnnclassifier__resume=path)
+
+
+def train_words(result, resume=None, pause=0.0):
+    """Write the outcome of a training on ids with lengths; an epoch takes two pauses at least."""
+    rng = np.random.default_rng(0)
+    lengths = torch.from_numpy(rng.integers(3, 13, 500))
+    ids = torch.from_numpy(rng.integers(2, 30, (500, 12))) * (torch.arange(12) < lengths[:, None])
+    labels = ((ids > 20).sum(1) > lengths / 3).float()
+    torch.manual_seed(0)
+    network = WordBiRNN(
+        30, 6, 0.1, cell_type="lstm", num_layers=2, hidden_size=6, pooling="attention+max",
+        dropout=0.1, layer_dropout=0.1, output_dropout=0.2,
+    )  # fmt: skip
+
+    def metrics(labels, probabilities):
+        time.sleep(pause)
+        return accuracy(labels, probabilities)
+
+    history = training.fit(
+        network,
+        (ids[:400], labels[:400]),
+        (ids[400:], labels[400:]),
+        lengths=(lengths[:400], lengths[400:]),
+        lr=0.02,
+        other_lr={"embedding": 0.01},
+        schedule="linear",
+        max_epochs=8,
+        patience=4,
+        resume=resume,
+        metrics=metrics,
+    )
+    archives.write(outcome(network, history), result)
+
+
+def test_killed_in_several_epochs(path, tmp_path):
+    """By SIGKILL, which no program sees coming."""
+    killed, undisturbed = tmp_path / "killed.pt", tmp_path / "undisturbed.pt"
+    code = f"import test_resume as t; t.train_words({str(killed)!r}, {str(path)!r}, pause=0.1)"
+    command = [sys.executable, "-c", code]
+    folder = Path(__file__).parent
+    for epoch in (1, 2, 3):
+        with subprocess.Popen(command, cwd=folder) as process:
+            give_up = time.monotonic() + 60
+            while epochs_in(path) < epoch:
+                assert process.poll() is None, "it ended by itself"
+                assert time.monotonic() < give_up
+                time.sleep(0.01)
+            time.sleep(np.random.uniform(0, 0.3))
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        assert not killed.exists()
+    subprocess.run(command, cwd=folder, check=True, timeout=60)
+    train_words(undisturbed)
+    assert archives.read(killed) == archives.read(undisturbed)
+    assert len(archives.read(killed)["epochs"]) == 8
