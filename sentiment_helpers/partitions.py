@@ -29,9 +29,8 @@ def score_partition(
         ValueError: `table` has no column of that name, or one of the added ones already.
     """
     if column not in table.columns:
-        raise ValueError(
-            f"no column named {column}; there are {', '.join(map(str, table.columns))}"
-        )
+        found = ", ".join(map(str, table.columns))
+        raise ValueError(f"there is no column named {column}, but {found}: say which (column)")
     if clash := {"probability", "prediction"} & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     given = table[column]

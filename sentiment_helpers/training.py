@@ -122,7 +122,8 @@ def fit(
 
     Both sides of an epoch's figures are taken after it, with the same weights and dropout off:
     sums over rows, divided by rows. Ctrl-C ends the training and keeps the best epoch so far
-    (before the end of the first epoch there is none, and it is raised).
+    (before the end of the first epoch there is none, and it is raised); with `resume`, the same
+    call goes on from there.
 
     Raises:
         ValueError: a side has no rows, other numbers of inputs and labels, an input that is not

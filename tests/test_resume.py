@@ -127,13 +127,18 @@ def test_cut_off_again_and_again(path):
     assert run((2, RuntimeError()), resume=path) == run()
 
 
-def test_going_on_leaves_the_global_generator_as_it_was(path):
+def test_going_on_changes_nothing_else(path, capsys):
+    """Not the global generator; and that a network is no longer in training mode is no matter."""
     with pytest.raises(RuntimeError):
         run((3, RuntimeError()), resume=path)
-    arguments, choices = start(resume=path)
+    arguments, choices = start(resume=path, description="Net")
+    arguments[0].eval()
     before = torch.get_rng_state()
     training.fit(*arguments, **choices)
     assert torch.equal(torch.get_rng_state(), before)
+    assert "7/7 epochs" in capsys.readouterr().out
+    weights = list(arguments[0].parameters())
+    assert len({weight.untyped_storage().data_ptr() for weight in weights}) == len(weights)
 
 
 @pytest.mark.parametrize("noise", ENDS)

@@ -1,0 +1,90 @@
+"""Tables scored by a plain function, in this process and on a cluster's."""
+
+import ast
+import pickle
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from sentiment_helpers import load, score_partition
+
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "models" / "RNN-report.pt"
+
+
+@pytest.fixture
+def table(reviews):
+    reviews = reviews.set_index(pd.Index([7] * len(reviews)))  # a label says nothing of the row
+    return reviews.assign(id=[f"{n:05}" for n in range(len(reviews))])[:40]
+
+
+def test_a_copy_with_two_more_columns(table):
+    table.iloc[[3, 5, 8], 0] = [None, " ", ""]
+    before = table.copy()
+    scored = score_partition(table, MODEL)
+    pd.testing.assert_frame_equal(table, before)
+    pd.testing.assert_frame_equal(scored[table.columns], before)
+    there = np.isin(np.arange(40), [3, 5, 8], invert=True)
+    expected = load(MODEL).predict_proba(table["review"][there].tolist())[:, 1]
+    assert scored["probability"].to_numpy()[there] == pytest.approx(expected, abs=1e-6)
+    assert scored["probability"].isna().sum() == scored["prediction"].isna().sum() == 3
+    assert (scored["prediction"][there] == (expected > 0.5)).all()
+    assert (scored["probability"].dtype, str(scored["prediction"].dtype)) == (np.float64, "Int64")
+
+
+def test_another_column_and_no_rows(table):
+    assert score_partition(table.rename(columns={"review": "text"}), MODEL, "text").shape == (40, 5)
+    none = score_partition(table[:0], MODEL)
+    assert [str(t) for t in none.dtypes[-2:]] == ["float64", "Int64"]
+
+
+def test_refused(table):
+    with pytest.raises(ValueError, match="no column named text, but review, label, id"):
+        score_partition(table, MODEL, "text")
+    with pytest.raises(ValueError, match="already a column named prediction"):
+        score_partition(table.assign(prediction=1), MODEL)
+
+
+def test_as_spark_calls_it(table):
+    """With an iterator of tables, by a pickled copy; the answer fits the schema in the README."""
+    score = pickle.loads(pickle.dumps(partial(score_partition, model=MODEL)))
+    scored = list(map(score, iter([table[:10], table[10:]])))
+    assert [len(some) for some in scored] == [10, 30]
+    schema = pa.schema({"review": "string", "label": "int64", "id": "string",
+                        "probability": "float64", "prediction": "int64"})  # fmt: skip
+    for some in scored:
+        assert pa.Table.from_pandas(some, schema, preserve_index=False).num_rows == len(some)
+
+
+def test_the_readmes_cluster(reviews, tmp_path):
+    """The README's example, word for word but for a smaller model, on two worker processes."""
+    section = (ROOT / "README.md").read_text("utf-8").split("**Many files of reviews**")[1]
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    parts = [reviews[start : start + 50].assign(n="007", note="NA") for start in range(0, 400, 50)]
+    for number, part in enumerate(parts):
+        part.to_csv(tmp_path / f"reviews-{number}.csv", index=False)
+    count = "__import__('sentiment_helpers').partitions._loaded.cache_info().misses"
+    code = code.replace("models/RNN.pt", str(MODEL))
+    code += f"        print(Client.current().run(lambda: {count}))\n"
+    (tmp_path / "score.py").write_text(code, "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "score.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stderr
+    loads = ast.literal_eval(ran.stdout)
+    assert list(loads.values()) == [1, 1]  # both scored, with a model loaded once
+    for number, part in enumerate(parts):
+        scored = pd.read_csv(tmp_path / f"scored-{number}.csv", dtype=str, keep_default_na=False)
+        expected = score_partition(part.astype(str), MODEL)
+        pd.testing.assert_frame_equal(scored[part.columns], part.reset_index(drop=True).astype(str),
+                                      check_dtype=False)  # fmt: skip
+        assert scored["probability"].astype(float).to_numpy() == pytest.approx(
+            expected["probability"].to_numpy(), abs=1e-6
+        )
