@@ -10,7 +10,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to serve root, the only user of many containers, unless told to.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run full study test lab bench notebooks
+.PHONY: run full study test fuzz lab bench notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml
@@ -47,6 +47,9 @@ study: .venv/ready  ## depths, skip connections and poolings with five seeds; go
 test: .venv/ready  ## the whole test suite
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --cov=sentiment_helpers --cov-fail-under=95 --durations=5
+
+fuzz: .venv/ready  ## thousands of broken files and killed processes, into benchmarks/RELIABILITY.md
+	$(BIN)/python -m pytest -m fuzz --hypothesis-profile=fuzz --durations=0
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)

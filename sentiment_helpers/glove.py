@@ -6,7 +6,7 @@ import os
 import re
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
@@ -227,12 +227,20 @@ def _reading(source: Path, member: str | None):
         with source.open("rb") as file:
             yield file
         return
-    try:
-        with zipfile.ZipFile(source) as archive, archive.open(member) as file:
+    damaged = (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, OverflowError, ValueError)
+    with ExitStack() as opened:
+        try:
+            archive = opened.enter_context(zipfile.ZipFile(source))
+            file = opened.enter_context(archive.open(member))
+        except KeyError:
+            raise GloveFileError(f"{source} has no member {member}") from None
+        except (*damaged, OSError) as error:
+            raise GloveFileError(_damaged_zip(source, error)) from None
+        try:
             yield file
-    except KeyError:
-        raise GloveFileError(f"{source} has no member {member}") from None
-    except (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise GloveFileError(
-            f"{source} is no whole zip file ({error}): delete it and fetch it again"
-        ) from None
+        except damaged[:3] as error:
+            raise GloveFileError(_damaged_zip(source, error)) from None
+
+
+def _damaged_zip(source: Path, error: Exception) -> str:
+    return f"{source} is no whole zip file ({error}): delete it and fetch it again"

@@ -65,20 +65,15 @@ class Source:
         Raises:
             ReviewFileError: while they are read: no text in `encoding`, or damaged.
         """
-        try:
-            with (
-                self.path.open("rb") as raw,
-                io.TextIOWrapper(_plain(raw), self.encoding, newline="") as file,
-            ):
-                yield Lines(file, raw, self.name)
-        except UnicodeError:
-            raise ReviewFileError(_undecodable(self)) from None
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ReviewFileError(
-                f"{self.name} is cut off or damaged: its gzip data cannot be read ({error})"
-            ) from None
-        except OSError as error:
-            raise ReviewFileError(f"cannot read {self.name}: {error.strerror}") from None
+        with _damage_told(self.name):
+            try:
+                with (
+                    self.path.open("rb") as raw,
+                    io.TextIOWrapper(_plain(raw), self.encoding, newline="") as file,
+                ):
+                    yield Lines(file, raw, self.name)
+            except UnicodeError:
+                raise ReviewFileError(_undecodable(self)) from None
 
 
 class Lines:
@@ -132,17 +127,25 @@ def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
         yield kept, "standard input" if os.fspath(source) == "-" else str(path)
 
 
+@contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    """`ReviewFileError` where a file cannot be read or unpacked."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ReviewFileError(
+            f"{name} is cut off or damaged: its gzip data cannot be read ({error})"
+        ) from None
+    except OSError as error:
+        raise ReviewFileError(f"cannot read {name}: {error.strerror}") from None
+
+
 def _start(path: Path, name: str) -> bytes:
     """The first bytes of the text in a file that can be read and is not empty."""
     if path.is_dir():
         raise ReviewFileError(f"{name} is a folder: give the file in it that holds the reviews")
-    try:
-        with path.open("rb") as raw, _plain(raw) as file:
-            start = file.read(4)
-    except OSError as error:
-        raise ReviewFileError(f"cannot read {name}: {error.strerror or error}") from None
-    except (EOFError, zlib.error) as error:
-        raise ReviewFileError(f"{name} is cut off or damaged: {error}") from None
+    with _damage_told(name), path.open("rb") as raw, _plain(raw) as file:
+        start = file.read(4)
     if not start:
         raise ReviewFileError(f"{name} is empty")
     return start

@@ -14,7 +14,7 @@ from sentiment_helpers.sources import BOM, MAX_ROW, Lines, ReviewFileError, Sour
 
 LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
-MAX_CHUNK = 2**25  # characters that are in memory at once, whatever the number of their rows
+MAX_CHUNK = 2**23  # characters that are in memory at once, whatever the number of their rows
 
 
 class Row(NamedTuple):

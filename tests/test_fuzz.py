@@ -1,0 +1,436 @@
+"""Files that nobody would think of: each ends in a result with every row, or is refused."""
+
+import csv
+import gzip
+import io
+import random
+import re
+import signal
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.pipeline import make_pipeline
+
+from benchmarks.measure import memory
+from sentiment_helpers import (
+    BagClassifier,
+    BiRNNClassifier,
+    CheckpointError,
+    GloveFileError,
+    MeanEmbedding,
+    ReviewFileError,
+    TokenIds,
+    archives,
+    load,
+    load_glove,
+    save,
+    score_csv,
+)
+from sentiment_helpers import glove as glove_module
+from sentiment_helpers.tables import ReviewTable
+from tests.test_archives import members_of, sealed
+
+pytestmark = pytest.mark.fuzz
+ROOT = Path(__file__).parents[1]
+SECONDS = 20
+BYTES = 1e9
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory(tried, request):
+    """No test of this file takes a gigabyte more than what was there."""
+    before = memory("VmRSS", reset=True)
+    yield
+    grown = memory("VmHWM") - before
+    assert grown < BYTES, f"{grown / 1e6:.0f} MB more"
+
+
+@contextmanager
+def bounded_time():
+    """`AssertionError` where the block takes longer than `SECONDS`."""
+
+    def hung(*_):
+        raise AssertionError(f"no end after {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def check_sentence(error):
+    assert len(str(error).splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def models(reviews):
+    """One that averages words, one that reads them in order, and a bag; all of them small."""
+    texts, labels = reviews["review"][:60], reviews["label"][:60]
+    glove = load_glove()
+    small = {"num_layers": 1, "hidden_size": 2, "max_epochs": 1}
+    return [
+        make_pipeline(reader, classifier).fit(texts, labels)
+        for reader, classifier in [
+            (MeanEmbedding(glove), BiRNNClassifier(**small)),
+            (TokenIds(glove, 20), BiRNNClassifier(embeddings=glove, **small)),
+            (TokenIds(glove, 20), BagClassifier(max_epochs=1)),
+        ]
+    ]
+
+
+# What tables, markup, word rules and terminals take for something special; scripts.
+PIECES = (
+    'good; bad film; don\'t; "; ""; \'; ,; \t; \n; \r\n; \r; \0; \x1b[2J; \x85; \u2028; \ufeff; '
+    "\u200f; مرحبا; שלום; 😀; e\u0301; \U0010ffff; <br />; <!--; -->; <; NA; 007; 1e999; =cmd(); "
+    "\\; ..; review; label; ’s; cannot; \x7f; \x1a; \v; \f; \u0130; 👩\u200d👧"
+).split("; ")
+PIECES += [";", "&amp;", "&#0;", "&#xd800;"]
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+SHORT = st.lists(st.sampled_from(PIECES) | TEXT, max_size=12).map("".join)
+HUGE = st.builds(
+    lambda text, size: (text * (size // len(text) + 1))[:size],
+    SHORT.filter(bool),
+    st.sampled_from([70_000, 1_000_000]),
+)
+FIELD = st.one_of([SHORT] * 60 + [HUGE])
+
+
+@st.composite
+def tables(draw):
+    """The rows of a table, and how it is written."""
+    width = draw(st.integers(1, 5))
+    names = [draw(TEXT.filter(lambda t: "\0" not in t)) + str(n) for n in range(width)]
+    names[draw(st.integers(0, width - 1))] = draw(st.sampled_from(["review", "Review ", "REVIEW"]))
+    if width > 1 and draw(st.booleans()):
+        spare = [n for n in range(width) if names[n].strip().lower() != "review"]
+        names[draw(st.sampled_from(spare))] = draw(
+            st.sampled_from(["label", "sentiment", "rating"])
+        )
+    label = st.sampled_from(["1", "0", "pos", "Negative", "5", "6.0", "10", "", "nan"])
+    kinds = [label if n in ("label", "sentiment", "rating") else FIELD for n in names]
+    rows = draw(st.lists(st.tuples(*kinds), max_size=6))
+    return SimpleNamespace(
+        rows=[names, *map(list, rows)],
+        separator=draw(st.sampled_from(",\t;")),
+        quoting=draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])),
+        line_end=draw(st.sampled_from(["\n", "\r\n", "\r"])),
+        encoding=draw(st.sampled_from(["utf-8"] * 3 + ["utf-8-sig", "utf-16", "utf-32-be"])),
+        packed=draw(st.booleans()),
+    )
+
+
+def written(table):
+    file = io.StringIO(newline="")
+    # Python's writer leaves a line end of another kind unquoted, where nobody can tell it any more.
+    ends = any(end in cell for row in table.rows for cell in row for end in "\r\n")
+    quoting = csv.QUOTE_ALL if ends else table.quoting
+    csv.writer(
+        file, delimiter=table.separator, quoting=quoting, lineterminator=table.line_end
+    ).writerows(table.rows)
+    data = file.getvalue().encode(table.encoding)
+    return gzip.compress(data) if table.packed else data
+
+
+def found_separator(source, table):
+    with ReviewTable.open(source, encoding=table.encoding) as opened:
+        return opened.separator
+
+
+@given(table=tables(), which=st.integers(0, 2))
+def test_tables(models, tried, table, which):
+    """Each table that can be written comes back with every row and every cell."""
+    with tempfile.TemporaryDirectory() as folder, bounded_time():
+        source, out = Path(folder) / "in", Path(folder) / "out"
+        source.write_bytes(written(table))
+        report = score_csv(models[which], source, out, encoding=table.encoding)
+        text = out.read_bytes().decode(table.encoding)
+        # A table of one column has no separator: what is added to it decides.
+        separator = table.separator if len(table.rows[0]) > 1 else found_separator(source, table)
+        back = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        assert [row[:-2] for row in back] == table.rows
+        place = [n.strip().lower() for n in table.rows[0]].index("review")
+        there = [bool(row[place].strip()) for row in table.rows[1:]]
+        assert [bool(row[-2] and row[-1]) for row in back[1:]] == there
+        assert (report.rows, report.scored) == (len(there), sum(there))
+    tried["tables of any text, written in any way"]["with every row and cell"] += 1
+
+
+FRAGMENT = SHORT.map(str.encode) | st.binary(max_size=10)
+HEADERS = st.sampled_from(
+    [b"review\n", b"id,review\r\n", b"review\tlabel\n", b'"review";x\r', b"\xef\xbb\xbfreview,a\n",
+     b'review,"x\n', b"text\n", b"\n", b"", b"\xff\xfer\0e\0v\0i\0e\0w\0\n\0", b"review,review\n"]
+)  # fmt: skip
+
+
+@given(
+    header=HEADERS,
+    body=st.lists(st.one_of([FRAGMENT] * 40 + [HUGE.map(str.encode)]), max_size=10).map(b"".join),
+    packed=st.sampled_from(["no", "no", "yes", "cut", "damaged"]),
+    encoding=st.sampled_from(["utf-8"] * 4 + ["cp1252", "utf-16", "utf-7"]),
+    which=st.integers(0, 2),
+    place=st.integers(0),
+)
+def test_any_bytes(models, tried, header, body, packed, encoding, which, place):
+    """What is taken comes back to the last byte; all else is refused in one sentence."""
+    data = header + body
+    stored = data if packed == "no" else gzip.compress(data)
+    if packed == "cut":
+        stored = stored[: place % len(stored)]
+    if packed == "damaged":
+        place %= len(stored)
+        stored = stored[:place] + bytes([stored[place] ^ 0x55]) + stored[place + 1 :]
+    with tempfile.TemporaryDirectory() as folder, bounded_time():
+        source, out = Path(folder) / "in", Path(folder) / "out"
+        source.write_bytes(stored)
+        try:
+            report = score_csv(models[which], source, out, encoding=encoding)
+        except ReviewFileError as error:
+            check_sentence(error)
+            assert [path.name for path in Path(folder).iterdir()] == ["in"]
+            tried["tables of any bytes"]["refused"] += 1
+            return
+        with ReviewTable.open(source, encoding=encoding) as table:
+            rows = list(table.rows())
+        text = out.read_bytes().decode(table.source.encoding)
+        cells = re.escape(table.separator) + r"((\d\.\d+|\d(\.\d+)?e-\d+)?)"
+        cells = re.compile(cells + re.escape(table.separator) + r"[01]?")
+        end = len(table.header.rstrip("\r\n"))
+        given_text, at = [table.header], text.index("probability")
+        at = text.index("prediction", at) + len("prediction") + len(table.header) - end
+        for row in rows:
+            body_of = row.text.rstrip("\r\n") if row.fields else row.text
+            assert text.startswith(body_of, at)
+            at += len(body_of)
+            if row.fields:
+                at = cells.match(text, at).end()
+                line_end = row.text[len(body_of) :]
+                assert text.startswith(line_end, at)
+                at += len(line_end)
+            given_text.append(row.text)
+        assert at == len(text)
+        if packed == "no" and encoding != "utf-7":
+            assert "".join(given_text).encode(table.source.encoding) == stored
+        assert report.rows == sum(bool(row.fields) for row in rows)
+    tried["tables of any bytes"]["with every byte"] += 1
+
+
+WORD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=" \n\r"), min_size=1)
+VALUE = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+@st.composite
+def vectors(draw):
+    width = draw(st.integers(1, 4))
+    rows = st.tuples(WORD, st.lists(VALUE, min_size=width, max_size=width))
+    return draw(st.lists(rows, min_size=1, max_size=8)), draw(st.sampled_from(["\n", "\r\n"]))
+
+
+@given(vectors())
+def test_vectors(tried, vectors):
+    """Each table of vectors that can be written is read as it is."""
+    rows, line_end = vectors
+    with tempfile.TemporaryDirectory() as folder, bounded_time():
+        path = Path(folder) / "v.txt"
+        lines = [" ".join([word, *map(repr, values)]) for word, values in rows]
+        path.write_bytes(line_end.join(lines).encode())
+        for _ in range(2):  # parsed, and from its cache
+            glove = load_glove(path)
+            assert glove.words == [word for word, _ in rows]
+            assert np.array_equal(glove.vectors, np.array([v for _, v in rows], np.float32))
+    tried["GloVe files of any words"]["with every word and value"] += 1
+
+
+GLOVE_PIECE = st.sampled_from(
+    ["the", "a 1 2\n", "b 3 4\r\n", " ", "\n", "\r", "1", "-0.5", "1e99", "nan", "inf", "0x1", "\t",
+     '"', "\0", "<html>", "é", "\x85", "\u2028", "1_0", "+1", ".5", "1e", "1 2 3\n", "x" * 2000]
+)  # fmt: skip
+
+
+@given(st.lists(GLOVE_PIECE.map(str.encode) | st.binary(max_size=6), max_size=20).map(b"".join))
+def test_any_bytes_as_vectors(tried, data):
+    with tempfile.TemporaryDirectory() as folder, bounded_time():
+        path = Path(folder) / "v.txt"
+        path.write_bytes(data)
+        try:
+            glove = load_glove(path)
+        except GloveFileError as error:
+            check_sentence(error)
+            assert list(Path(folder).iterdir()) == [path]
+            tried["GloVe files of any bytes"]["refused"] += 1
+            return
+        assert len(glove.words) == len(glove.vectors) > 0
+        assert np.isfinite(glove.vectors).all()
+        lines = [line for line in re.split(rb"\r\n|\n|\r", data) if line]
+        assert [line.split(b" ")[0].decode() for line in lines] == glove.words
+    tried["GloVe files of any bytes"]["with every word"] += 1
+
+
+@given(place=st.integers(0), byte=st.integers(0, 255), cut=st.booleans())
+def test_damaged_zips(tried, place, byte, cut):
+    """The members have names that lead out of the folder; nothing is ever put there."""
+    names = ("glove.6B.300d.txt", "../../evil.txt", "/tmp/evil.txt")
+    with tempfile.TemporaryDirectory() as folder, bounded_time():
+        data = Path(folder) / "inner" / "project" / "data"
+        data.mkdir(parents=True)
+        archive = data / "glove.6B.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as members:
+            for name in names:
+                members.writestr(name, "the 1 2\na 3 4\n")
+        whole = archive.read_bytes()
+        place %= len(whole)
+        archive.write_bytes(whole[:place] + (b"" if cut else bytes([byte]) + whole[place + 1 :]))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(glove_module, "project_folder", lambda: data.parent)
+            try:
+                glove = load_glove("glove.6B.300d")
+                assert glove.words == ["the", "a"]
+                assert glove.vectors.tolist() == [[1, 2], [3, 4]]
+                outcome = "read as it was"
+            except GloveFileError:
+                outcome = "refused"
+        files = [path for path in Path(folder).rglob("*") if path.is_file()]
+        assert all(path.parent == data for path in files)
+        assert not Path("/tmp/evil.txt").exists()
+    tried["GloVe archives with a byte changed or cut off"][outcome] += 1
+
+
+@pytest.fixture(scope="module")
+def saved(models, tmp_path_factory):
+    """The models as files, and what they give for some texts."""
+    folder = tmp_path_factory.mktemp("models")
+    for number, model in enumerate(models):
+        save(model, folder / f"{number}.pt")
+    return [folder / f"{number}.pt" for number in range(len(models))]
+
+
+TEXTS = ["", "A good film!", "bad, and don't ask why", "zzzz"]
+
+
+def test_mutations(cases, tried, tmp_path):
+    """Bytes of the committed models changed one by one: refused, or scoring exactly the same."""
+    rng = random.Random(cases)
+    files = sorted((ROOT / "models").glob("*.pt"))
+    for original in files:
+        path = tmp_path / original.name
+        path.write_bytes(original.read_bytes())
+        expected = load(path).predict_proba(TEXTS)
+        with path.open("r+b") as file:
+            size = path.stat().st_size
+            for _ in range(cases * 5 // 2 // len(files)):
+                # Half of them where the structure is: the pickle at the front, the list of parts.
+                near = rng.random()
+                place = rng.randrange(size)
+                if near < 0.5:
+                    place = place % 3000 if near < 0.25 else size - 1 - place % 3000
+                before = (file.seek(place) and file.read(1)) or path.read_bytes()[:1]
+                file.seek(place)
+                file.write(bytes([before[0] ^ rng.randrange(1, 256)]))
+                file.flush()
+                with bounded_time():
+                    try:
+                        outcome = "scoring the same"
+                        assert (load(path).predict_proba(TEXTS) == expected).all()
+                    except CheckpointError:
+                        outcome = "refused"
+                tried["bytes of the committed models changed, one at a time"][outcome] += 1
+                file.seek(place)
+                file.write(before)
+                file.flush()
+        assert (load(path).predict_proba(TEXTS) == expected).all()
+
+
+def taken_or_refused(path, tried, what):
+    with bounded_time():
+        try:
+            model = load(path)
+        except CheckpointError as error:
+            check_sentence(error)
+            tried[what]["refused"] += 1
+            return
+        p = model.predict_proba(TEXTS)
+        assert p.shape == (4, 2)
+        assert not (p < 0).any()
+        tried[what]["loaded and scored with"] += 1
+
+
+@given(
+    which=st.integers(0, 2),
+    places=st.lists(st.integers(0), min_size=1, max_size=4),
+    new=st.binary(min_size=1, max_size=4),
+    how=st.sampled_from(["change", "insert", "remove"]),
+)
+def test_changed_pickles_with_a_right_checksum(
+    saved, tried, tmp_path_factory, which, places, new, how
+):
+    """As only somebody who knows the format would make them."""
+    members = members_of(saved[which])
+    pickled = bytearray(members["data.pkl"])
+    for place in places:
+        # Words are most of the pickle; its ends hold the structure.
+        place %= len(pickled)
+        place = place if place % 3 else min(place % 2000, len(pickled) - 1)
+        end = place if how == "insert" else place + len(new)
+        pickled[place:end] = b"" if how == "remove" else new
+    path = tmp_path_factory.getbasetemp() / "changed.pt"
+    sealed(members | {"data.pkl": bytes(pickled)}, path)
+    taken_or_refused(path, tried, "pickles inside model files changed, with a right checksum")
+
+
+LEAF = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), SHORT, st.just([]), st.just({}),
+    st.sampled_from([torch.zeros(0), torch.tensor([np.nan]), torch.ones(2, 2), torch.arange(9)]),
+)  # fmt: skip
+
+
+def places(value, at=()):
+    """The way to each part of some content."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield (*at, key)
+            yield from places(value[key], (*at, key))
+
+
+@given(which=st.integers(0, 2), place=st.integers(0), leaf=LEAF, remove=st.booleans())
+def test_changed_values_with_a_right_checksum(
+    saved, tried, tmp_path_factory, which, place, leaf, remove
+):
+    content = archives.read(saved[which])
+    ways = list(places(content))
+    *way, key = ways[place % len(ways)]
+    part = content
+    for step in way:
+        part = part[step]
+    if remove:
+        del part[key]
+    else:
+        part[key] = leaf
+    path = tmp_path_factory.getbasetemp() / "changed.pt"
+    try:
+        archives.write(content, path)
+    except OverflowError:  # a number that no file can hold
+        return
+    taken_or_refused(path, tried, "values in model files changed, with a right checksum")
+
+
+@given(
+    st.lists(FRAGMENT | st.just(b"PK\x03\x04") | st.just(b"\x80\x02}q\0."), max_size=9).map(
+        b"".join
+    )
+)
+def test_any_bytes_as_a_model(tried, tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "any.pt"
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError):
+        load(path)
+    tried["any bytes as a model file"]["refused"] += 1
