@@ -3,9 +3,12 @@
 import csv
 import gzip
 import io
+import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import tempfile
 import zipfile
 from contextlib import contextmanager
@@ -31,6 +34,7 @@ from sentiment_helpers import (
     archives,
     load,
     load_glove,
+    load_reviews,
     save,
     score_csv,
 )
@@ -434,3 +438,39 @@ def test_any_bytes_as_a_model(tried, tmp_path_factory, data):
     with pytest.raises(CheckpointError):
         load(path)
     tried["any bytes as a model file"]["refused"] += 1
+
+
+def peak_of_scoring(source, folder):
+    """Bytes that a process which scores a file has at most, and the rows that it wrote."""
+    out = folder / "out.csv"
+    command = [
+        sys.executable,
+        "-m",
+        "sentiment_helpers",
+        "score",
+        ROOT / "models" / "RNN-report.pt",
+    ]
+    process = subprocess.Popen([*command, source, "--output", out, "--force"], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    with out.open("rb") as file:
+        return usage.ru_maxrss * 1024, sum(1 for _ in csv.reader(io.TextIOWrapper(file))) - 1
+
+
+def test_memory_does_not_grow_with_the_file(cases, tried, tmp_path):
+    """The bundled reviews again and again, five times as many the second time."""
+    reviews, peaks = load_reviews("bundled"), []
+    for rows in (cases * 100, cases * 500):
+        source = tmp_path / f"{rows}.csv"
+        for start in range(0, rows, len(reviews)):
+            part = reviews[: rows - start]
+            part.to_csv(source, index=False, header=start == 0, mode="a")
+        peak, written = peak_of_scoring(source, tmp_path)
+        assert written == rows
+        peaks.append(peak)
+        tried["rows of the bundled reviews, repeated"][
+            f"scored in a file of {rows:,} with a peak of {peak / 1e6:.0f} MB"
+        ] += rows
+    assert peaks[1] < 1.5e9
+    assert peaks[1] < 1.2 * peaks[0]

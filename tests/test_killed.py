@@ -1,4 +1,4 @@
-"""Processes killed at any moment, and two that write the same file: it is the old one or the new."""
+"""Processes killed at any moment, and two that write one file: it is the old one or the new."""
 
 import random
 import signal
