@@ -52,10 +52,13 @@ def write(content: dict, path: str | os.PathLike) -> None:
     """Write tensors and plain values to `path`, whole or not at all, for `torch.load`.
 
     Raises:
+        ValueError: more than `MAX_BYTES`, which `read` would refuse.
         OSError: `path` cannot be written.
     """
     buffer = io.BytesIO()
     torch.save(content, buffer)
+    if buffer.tell() + _SEALED > MAX_BYTES:
+        raise ValueError(f"{path} would be larger than {MAX_BYTES:,} bytes, and is not written")
     # The archive ends with the length of its comment.
     archive = buffer.getvalue()[:-2] + struct.pack("<H", _SEALED)
     with written_whole(path) as temporary, temporary.open("wb") as file:

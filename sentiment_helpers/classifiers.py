@@ -20,7 +20,7 @@ from sentiment_helpers.features import (
 )
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import POOLINGS, BiRNN, FeedForward, WordBiRNN
-from sentiment_helpers.training import SCHEDULES
+from sentiment_helpers.steps import SCHEDULES
 
 MIN_COUNT = 2
 """How often a word must occur in the training reviews to have a vector of its own."""

@@ -6,7 +6,7 @@ most chunks recur, so that for many reviews (`corpus.py`) each *distinct* one is
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from nltk.tokenize import NLTKWordTokenizer
 
@@ -42,6 +42,7 @@ WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)|\n")
 # What `tokens` keeps of a token: letters and digits, with hyphens and apostrophes inside; the short
 # forms that Treebank's rules split off ("n't", "'s"); marks that carry feeling.
 TOKEN = re.compile(r"(?:(?<!\S)'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]|\n")
+TREEBANK = 2**18  # characters given to it at a time: each of its patterns has to end in 5 seconds
 _treebank = NLTKWordTokenizer()
 
 
@@ -96,10 +97,25 @@ def _cut(chunks: Iterable[str]) -> str:
     lines = "\n".join([*chunks, ""]).replace("\0", "")
     for apostrophe in APOSTROPHES:
         lines = lines.replace(apostrophe, "'")
-    text = " \0 ".join([*_CONTRACTION.findall(lines), ""])  # a word of its own parts the pieces
-    tokens = _treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", text))
-    cut = iter(" ".join(tokens).split("\0"))
+    cut = []
+    for some in _batches(_CONTRACTION.findall(lines)):
+        text = " \0 ".join([*some, ""])  # a word of its own parts the pieces
+        tokens = _treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", text))
+        cut += " ".join(tokens).split("\0")[:-1]
+    cut = iter(cut)
     return _CONTRACTION.sub(lambda _: next(cut), lines)
+
+
+def _batches(pieces: list[str]) -> Iterator[list[str]]:
+    """The pieces in order, some `TREEBANK` characters at a time."""
+    batch, characters = [], 0
+    for piece in pieces:
+        batch.append(piece)
+        characters += len(piece)
+        if characters > TREEBANK:
+            yield batch
+            batch, characters = [], 0
+    yield batch
 
 
 def clean(text: str) -> list[str]:

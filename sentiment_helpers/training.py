@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice, repeat
+from itertools import chain
 
 import numpy as np
 import torch
@@ -17,13 +17,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from sentiment_helpers import resuming
+from sentiment_helpers.steps import Steps, shares
 
 EVAL_BATCH_SIZE = 8192  # rows; large, because evaluation keeps nothing for gradients
 EVAL_VALUES = 2**15  # columns times rows of a batch whose rows have lengths, such as words
 SORTED_TOGETHER = 50  # batches whose rows are sorted by length, so that each has like ones
-WARM_UP = 0.05  # the part of all steps in which the schedule "linear" rises
 SMALL_NETWORK = 100_000  # weights; the report's networks have at most 50,000
-SCHEDULES = ("constant", "linear")
 ROC_EVERY = 5  # epochs between two that keep their validation probabilities, as in the report
 
 
@@ -150,7 +149,7 @@ def fit(
         state = resuming.read(resume, fingerprint)
     history, stopping = History(), EarlyStopping(patience)
     steps = -(-len(train[0]) // batch_size) * max_epochs
-    step = _Steps(network, lrs, _shares(schedule, steps), max_norm)
+    step = Steps(network, lrs, shares(schedule, steps), max_norm)
     order = torch.Generator().manual_seed(random_state)
     bar = tqdm(
         total=max_epochs,
@@ -202,7 +201,7 @@ def fit(
         print(f"Interrupted: epoch {stopping.best_epoch} is the best so far, and is kept.")
     finally:
         stopping.restore(network)
-        for weight in network.parameters():  # no longer parts of one tensor, see `_Steps`
+        for weight in network.parameters():  # no longer parts of one tensor, see `Steps`
             weight.data = weight.data.clone()
         network.eval()
         history.best_epoch = stopping.best_epoch
@@ -282,68 +281,6 @@ def _denormals_flushed() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
-
-
-def _shares(schedule: str, steps: int) -> Iterator[float]:
-    """For each step, the part of the learning rate that it gets."""
-    if schedule == "constant":
-        return repeat(1.0)
-    if schedule == "linear":
-        rise = max(round(WARM_UP * steps), 1)
-        return (min(step / rise, 1 - (step - rise) / steps) for step in range(1, steps + 1))
-    raise ValueError(f"schedule is {schedule!r}; it must be constant or linear")
-
-
-class _Steps:
-    """Called with a batch's loss, it moves the weights by a step of Adam, and returns the
-    gradient's norm before clipping. `lrs`: by the beginning of a weight's name, the longest counts.
-
-    From here on the network's weights are parts of one tensor for each learning rate: Adam and
-    clipping take almost as long for each of forty small tensors as for all of them in one.
-    """
-
-    def __init__(
-        self, network: nn.Module, lrs: Mapping[str, float], shares: Iterator[float], max_norm: float
-    ):
-        groups = {key: [] for key in lrs}
-        for name, weight in network.named_parameters():
-            if weight.requires_grad:
-                groups[max((key for key in lrs if name.startswith(key)), key=len)].append(weight)
-        groups = {key: weights for key, weights in groups.items() if weights}
-        self.flat = []
-        for weights in groups.values():
-            self.flat.append(nn.Parameter(nn.utils.parameters_to_vector(weights).detach()))
-            nn.utils.vector_to_parameters(self.flat[-1].data, weights)
-        self.lrs = [lrs[key] for key in groups]
-        settings = [{"params": [f], "lr": lr} for f, lr in zip(self.flat, self.lrs, strict=True)]
-        self.optimizer = torch.optim.Adam(settings, fused=True)
-        self.every = [weight for weights in groups.values() for weight in weights]
-        self.sizes = [len(weights) for weights in groups.values()]
-        self.shares = shares
-        self.taken = 0
-        self.max_norm = max_norm
-
-    def __call__(self, loss: Tensor) -> Tensor:
-        gradients = iter(torch.autograd.grad(loss, self.every, materialize_grads=True))
-        for f, size in zip(self.flat, self.sizes, strict=True):
-            f.grad = torch.cat([gradient.flatten() for gradient in islice(gradients, size)])
-        norm = nn.utils.clip_grad_norm_(self.flat, self.max_norm)
-        share = next(self.shares)
-        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-            group["lr"] = lr * share
-        self.optimizer.step()
-        self.taken += 1
-        return norm
-
-    def state(self) -> dict:
-        """How many steps were taken, and Adam's averages."""
-        return {"taken": self.taken, "adam": self.optimizer.state_dict()["state"]}
-
-    def restore(self, state: dict) -> None:
-        """Go on after the steps of another run; the weights are not among what it needs."""
-        self.taken = state["taken"]
-        self.shares = islice(self.shares, self.taken, None)
-        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state["adam"]})
 
 
 def _train_epoch(network, inputs, labels, lengths, step, batch_size, order) -> float:

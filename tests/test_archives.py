@@ -198,3 +198,5 @@ def test_too_large(path, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", None)  # and is not read
     with pytest.raises(CheckpointError, match="larger than 1,000 bytes"):
         archives.read(path)
+    with pytest.raises(ValueError, match="larger than 1,000 bytes, and is not written"):
+        archives.write(CONTENT, path)

@@ -72,7 +72,7 @@ def test_other_parameters(name, read, rated_file, vectors_file, labelled_file, t
     assert "(5000, 20) float32" in printed
     assert "2,000 reviews" in printed
     assert "the loaded model predicts exactly the same: True" in printed
-    assert "300 of 300 rows scored" in printed
+    assert "300 rows: 300 scored" in printed
     assert "roc_auc " in printed
     assert "exactly zero" in printed
     model = load(tmp_path / MODELS[name])

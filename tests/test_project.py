@@ -18,9 +18,9 @@ README = (ROOT / "README.md").read_text("utf-8")
 # A file imports from files above it in this list, never from one below.
 ROOMS = [
     "files", "archives", "text", "corpus", "sources", "tables", "reviews", "glove", "features",
-    "one_step", "networks", "resuming", "training", "metrics", "estimators", "classifiers", "bags",
-    "together", "checkpoints", "workers", "scoring", "partitions", "colours", "highlights",
-    "experiments", "study", "comparisons", "plots", "__init__", "__main__",
+    "one_step", "networks", "resuming", "steps", "training", "metrics", "estimators",
+    "classifiers", "bags", "together", "checkpoints", "workers", "scoring", "partitions", "colours",
+    "highlights", "experiments", "study", "comparisons", "plots", "__init__", "__main__",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from sentiment_helpers import (
     TokenIds,
     archives,
     resuming,
+    steps,
     training,
 )
 from sentiment_helpers.networks import WordBiRNN
@@ -298,7 +299,7 @@ def test_random_numbers_of_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_rng_state", kept.get)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, at: put.update({at: state}))
     network = Net()
-    step = training._Steps(network, {"": 0.1}, iter([]), 1.0)
+    step = steps.Steps(network, {"": 0.1}, iter([]), 1.0)
     others = torch.Generator(), training.EarlyStopping(2), training.History()
     parts = resuming.Parts(network, step, *others, list(kept))
     parts.restore(parts.state())

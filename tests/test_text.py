@@ -71,3 +71,15 @@ def test_tokens_hold_the_words_of_clean(reviews):
     for review in reviews["review"][:300].str.replace(r"\d", " ", regex=True):
         kept = [t for t in text.tokens(review) if t not in text.STOP_WORDS and t.isalpha()]
         assert [w for w in clean(review) if w.isalpha()] == kept
+
+
+def test_little_is_given_to_treebank_at_a_time(reviews, monkeypatch):
+    """Its patterns raise TimeoutError after 5 seconds; the words stay the same."""
+    pieces = text.chunks(" ".join(reviews["review"][:50]))
+    expected, given = text.chunk_tokens(pieces), []
+    real = text._treebank.tokenize
+    monkeypatch.setattr(text._treebank, "tokenize", lambda t: given.append(len(t)) or real(t))
+    monkeypatch.setattr(text, "TREEBANK", 100)
+    assert text.chunk_tokens(pieces) == expected
+    assert len(given) > 10
+    assert max(given) < 300

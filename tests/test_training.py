@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import EarlyStopping, gradient_norms, training
+from sentiment_helpers import EarlyStopping, gradient_norms, steps, training
 
 
 class Scripted(nn.Module):
@@ -347,11 +347,11 @@ def test_weights_without_gradient_stay(data):
 
 
 def test_schedules():
-    assert list(training._shares("linear", 100))[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
-    assert list(training._shares("linear", 100))[-1] == pytest.approx(0.05)
-    assert next(training._shares("constant", 100)) == 1
+    assert list(steps.shares("linear", 100))[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
+    assert list(steps.shares("linear", 100))[-1] == pytest.approx(0.05)
+    assert next(steps.shares("constant", 100)) == 1
     with pytest.raises(ValueError, match="schedule is 'cosine'; it must be constant or linear"):
-        training._shares("cosine", 100)
+        steps.shares("cosine", 100)
 
 
 def test_the_schedule_slows_the_last_steps(data):
