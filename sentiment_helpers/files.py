@@ -1,8 +1,9 @@
 """Where files are, how they are fetched and how they are written whole. Knows no format."""
 
+import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -62,6 +63,8 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         raise OSError(f"{path} is no regular file: give the name of a file to write")
     place = Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name}.{uuid4().hex}.part")
+    if place.parent.exists() and not place.parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", os.fspath(place.parent))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -79,4 +82,5 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
             error.filename = os.fspath(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder cannot be read, what was raised before counts
+            temporary.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Downloads from a server that misbehaves, and writing that is whole or not at all."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -53,6 +54,40 @@ def test_written_whole(tmp_path):
         raise RuntimeError
     assert path.read_text() == "one"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_all_is_on_disk_before_it_has_its_name_and_its_name_after(tmp_path, monkeypatch):
+    path, synced = tmp_path / "x.txt", []
+
+    def sync(descriptor):
+        synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    with files.written_whole(path) as temporary:
+        temporary.write_text("one")
+    assert synced == [(str(temporary), False), (str(tmp_path), True)]
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(NotADirectoryError, match=r"file'"),
+        files.written_whole(tmp_path / "file" / "x.txt"),
+    ):
+        pass
+    with (
+        pytest.raises(OSError, match=r"No space left on device: .*/x\.txt'"),
+        files.written_whole(tmp_path / "x.txt"),
+    ):
+        raise OSError(28, "No space left on device")
+
+
+def test_links_stay_links(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "x.txt")
+    with files.written_whole(tmp_path / "link") as temporary:
+        temporary.write_text("one")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "x.txt").read_text() == "one"
 
 
 def test_only_regular_files_are_replaced(tmp_path):

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,6 +174,30 @@ def test_refused_zips(project):
         load_glove("glove.6B.300d")
     with pytest.raises(GloveFileError, match="name one"):
         load_glove(archive)
+
+
+def test_bounds(source, monkeypatch):
+    """Text without line ends, and a table without an end, are not read to their ends."""
+    monkeypatch.setattr(module, "MAX_LINE", 100)
+    source.write_text("a 1 2\n" + "b" * 200 + " 1\n")
+    with pytest.raises(GloveFileError, match="line 2 is longer than 100 bytes"):
+        load_glove(source)
+    monkeypatch.setattr(module, "MAX_WORDS", 2)
+    source.write_text("a 1\nb 1\nc 1\n")
+    with pytest.raises(GloveFileError, match="more than 2 words"):
+        load_glove(source)
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_names_of_members_are_no_paths(project):
+    archive = project / "data" / "glove.6B.zip"
+    with zipfile.ZipFile(archive, "w") as members:
+        for name in ("../../evil", "/evil", "glove.6B.300d.txt", "../evil/glove.6B.300d.txt"):
+            members.writestr(name, TEXT)
+    assert contents(load_glove("glove.6B.300d")) == TABLE
+    assert {path.parent for path in project.rglob("*") if path.is_file()} == {archive.parent}
+    assert not (project.parent / "evil").exists()
+    assert not Path("/evil").exists()
 
 
 def test_missing_file(tmp_path):

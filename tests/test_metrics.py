@@ -10,6 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from sentiment_helpers import evaluate, holm, intervals, mcnemar, metrics, paired_difference
+from sentiment_helpers.metrics import Tally
 
 
 def test_evaluate_by_hand():
@@ -102,3 +103,24 @@ def test_paired_difference():
     assert paired_difference([5, 6], [1, 2]).supported
     with pytest.raises(ValueError, match="two or more pairs"):
         paired_difference([1], [2])
+
+
+def test_tally_of_parts():
+    """As `evaluate` of all rows; the area to as many places as the intervals allow."""
+    rng = np.random.default_rng(0)
+    probabilities = np.append(rng.beta(0.4, 0.4, 5000), [0.5, 0, 1, np.nextafter(0.5, 1)])
+    labels = (rng.random(5004) < probabilities).astype(int)
+    tally = Tally()
+    assert tally.scores() is None
+    for part in np.split(np.arange(5004), [1, 2, 3000]):
+        tally.add(labels[part], probabilities[part])
+    expected = evaluate(labels, probabilities)
+    assert tally.scores()._replace(roc_auc=0) == pytest.approx(expected._replace(roc_auc=0))
+    assert tally.scores().roc_auc == pytest.approx(expected.roc_auc, abs=1e-6)
+
+
+def test_a_weighted_row_counts_as_often():
+    labels, probabilities = np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    weights = np.array([3, 1, 2])
+    repeated = evaluate(labels.repeat(weights), probabilities.repeat(weights))
+    assert evaluate(labels, probabilities, weights) == pytest.approx(repeated)

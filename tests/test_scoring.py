@@ -7,24 +7,17 @@ import os
 import re
 import subprocess
 import sys
-import time
-from dataclasses import replace
-from pathlib import Path
 from threading import Thread
 
 import pandas as pd
 import pytest
-from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from sentiment_helpers import (
-    BagClassifier,
     BiRNNClassifier,
     MeanEmbedding,
     ReviewFileError,
     Together,
-    TokenIds,
     evaluate,
     load_glove,
     save,
@@ -35,7 +28,6 @@ from sentiment_helpers import (
 )
 from sentiment_helpers.__main__ import main
 from sentiment_helpers.experiments import tfidf_pairs
-from sentiment_helpers.workers import score_texts
 
 
 @pytest.fixture(scope="module")
@@ -148,26 +140,6 @@ def test_what_is_counted(model, tmp_path):
         "without a known word; 72.7% of the words known; "
     )
     assert f"\nloss {report.scores.loss:.4f}, accuracy" in str(report)
-
-
-def test_known_words_of_each_kind_of_model(reviews):
-    texts, labels = reviews["review"][:200], reviews["label"][:200]
-    glove = load_glove()
-    bag = make_pipeline(TokenIds(glove), BagClassifier(max_epochs=1)).fit(texts, labels)
-    some = ["the film zzzz", "qqqq!", "a é"]
-    pairs = tfidf_pairs().fit(texts, labels)
-    both = Together([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
-    none = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
-    for model, words, known, without in [
-        (bag, 7, 4, 0),
-        (pairs, 4, 2, 2),
-        (both, 7, 4, 0),
-        (none, None, None, None),
-    ]:
-        scored = score_texts(model, some)
-        expected = {"scored": 3, "words": words, "known": known, "without_known_word": without}
-        assert scored.counts == {k: v for k, v in expected.items() if v is not None}
-        assert scored.probabilities == pytest.approx(model.predict_proba(some)[:, 1], abs=1e-7)
 
 
 def test_long_rows_are_read_few_at_a_time(model, tmp_path, monkeypatch):
@@ -336,57 +308,6 @@ def test_json_and_output_would_both_be_standard_output(model_file, capsys):
         main(["score", model_file, "x.csv", "--output", "-", "--json"])
     assert ended.value.code == 2
     assert "both write to standard output" in capsys.readouterr().err
-
-
-def test_workers_write_the_same_bytes(model, rated_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "CHUNK", 150)  # more parts than are under way at once
-    reports = [
-        score_csv(model, rated_file, tmp_path / str(workers), workers=workers) for workers in (1, 2)
-    ]
-    assert (tmp_path / "2").read_bytes() == (tmp_path / "1").read_bytes()
-    assert replace(reports[0], seconds=0) == replace(reports[1], seconds=0)
-    with pytest.raises(ValueError, match="workers is 0"):
-        score_csv(model, rated_file, workers=0)
-
-
-class Dies(DummyClassifier):
-    def predict_proba(self, X):
-        os._exit(1)
-
-
-def test_a_worker_that_dies(rated_file, tmp_path):
-    model = make_pipeline(FunctionTransformer(), Dies()).fit([[0], [1]], [0, 1])
-    with pytest.raises(ChildProcessError, match="use fewer than 2"):
-        score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_workers_end_with_their_parent(model_file, tmp_path):
-    """Which is killed while they score the same text again and again."""
-    code = (
-        "import sentiment_helpers as sh\n"
-        "from sentiment_helpers.workers import score_in_order\n"
-        "from itertools import repeat\n"
-        "if __name__ == '__main__':\n"
-        "    parts = repeat((['a good film'], 0))\n"
-        f"    for _ in score_in_order(sh.load({model_file!r}), parts, 2): print('.', flush=True)\n"
-    )
-    (tmp_path / "score.py").write_text(code)
-    command = [sys.executable, str(tmp_path / "score.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout.read(2) == b".\n"
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert len(children) >= 2
-        process.kill()
-    end = time.monotonic() + 20
-    while any(alive(pid) for pid in children) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert [pid for pid in children if alive(pid)] == []
-
-
-def alive(pid):
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_no_model(tmp_path, capsys):

@@ -1,0 +1,131 @@
+"""Texts scored here and in other processes, which give the same and never outlive this one."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from sentiment_helpers import (
+    BagClassifier,
+    Together,
+    TokenIds,
+    load,
+    load_glove,
+    score_csv,
+    scoring,
+    workers,
+)
+from sentiment_helpers.experiments import tfidf_pairs
+from sentiment_helpers.workers import score_in_order, score_texts
+
+MODEL = Path(__file__).parents[1] / "models" / "RNN-report.pt"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load(MODEL)
+
+
+def test_known_words_of_each_kind_of_model(reviews):
+    texts, labels = reviews["review"][:200], reviews["label"][:200]
+    glove = load_glove()
+    bag = make_pipeline(TokenIds(glove), BagClassifier(max_epochs=1)).fit(texts, labels)
+    some = ["the film zzzz", "qqqq!", "a é"]
+    pairs = tfidf_pairs().fit(texts, labels)
+    both = Together([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
+    none = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
+    for model, words, known, without in [
+        (bag, 7, 4, 0),
+        (pairs, 4, 2, 2),
+        (both, 7, 4, 0),
+        (none, None, None, None),
+    ]:
+        scored = score_texts(model, some)
+        expected = {"scored": 3, "words": words, "known": known, "without_known_word": without}
+        assert scored.counts == {k: v for k, v in expected.items() if v is not None}
+        assert scored.probabilities == pytest.approx(model.predict_proba(some)[:, 1], abs=1e-7)
+
+
+def test_workers_write_the_same_bytes(model, rated_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "CHUNK", 150)  # more parts than are under way at once
+    reports = [
+        score_csv(model, rated_file, tmp_path / str(workers), workers=workers) for workers in (1, 2)
+    ]
+    assert (tmp_path / "2").read_bytes() == (tmp_path / "1").read_bytes()
+    assert replace(reports[0], seconds=0) == replace(reports[1], seconds=0)
+    with pytest.raises(ValueError, match="workers is 0"):
+        score_csv(model, rated_file, workers=0)
+
+
+def test_no_more_is_read_than_keeps_them_busy(model):
+    taken = []
+
+    def parts():
+        for number in range(20):
+            taken.append(number)
+            yield ["good"], number
+
+    for done, (number, scored) in enumerate(score_in_order(model, parts(), workers=2)):
+        assert number == done
+        assert len(taken) <= done + 5
+        assert scored.probabilities == pytest.approx(model.predict_proba(["good"])[:, 1])
+    assert len(taken) == 20
+
+
+def test_processes_share_the_cores(model, monkeypatch):
+    """And score with as many threads each as there are cores for them."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    given = []
+    monkeypatch.setattr(
+        workers, "ProcessPoolExecutor", lambda *_, initargs, **__: given.append(initargs) or 1 / 0
+    )
+    with pytest.raises(ZeroDivisionError):
+        list(score_in_order(model, [], workers=3))
+    assert given == [(model, 2)]
+
+
+class Dies(DummyClassifier):
+    def predict_proba(self, X):
+        os._exit(1)
+
+
+def test_a_worker_that_dies(rated_file, tmp_path):
+    model = make_pipeline(FunctionTransformer(), Dies()).fit([[0], [1]], [0, 1])
+    with pytest.raises(ChildProcessError, match="use fewer than 2"):
+        score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_end_with_their_parent(tmp_path):
+    """Which is killed while they score the same text again and again."""
+    code = (
+        "import sentiment_helpers as sh\n"
+        "from sentiment_helpers.workers import score_in_order\n"
+        "from itertools import repeat\n"
+        "if __name__ == '__main__':\n"
+        "    parts = repeat((['a good film'], 0))\n"
+        f"    for _ in score_in_order(sh.load({str(MODEL)!r}), parts, 2): print('.', flush=True)\n"
+    )
+    (tmp_path / "score.py").write_text(code)
+    command = [sys.executable, str(tmp_path / "score.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(2) == b".\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) >= 2
+        process.kill()
+    end = time.monotonic() + 20
+    while any(alive(pid) for pid in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert [pid for pid in children if alive(pid)] == []
+
+
+def alive(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
