@@ -40,7 +40,8 @@ def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:
 def score(source: Path) -> Run:
     """Scoring a file with the report's model."""
     model = sh.load(MODELS / "RNN-report.pt")
-    return measured(lambda: sh.score_csv(model, source, source.with_suffix(".scored")))[1]
+    scored = source.with_suffix(".scored")
+    return measured(lambda: sh.score_csv(model, source, scored, overwrite=True))[1]
 
 
 def slope(runs: dict[int, Run]) -> float:

@@ -209,7 +209,7 @@ def score_both(title: str, model, rows: int | None, theirs: Callable, target: st
         source, ours_file, their_file = (Path(folder) / name for name in ("in", "ours", "theirs"))
         reviews = bundled(rows)
         reviews[["review"]].to_csv(source, index=False)
-        _, ours = measured(lambda: sh.score_csv(model, source, ours_file))
+        _, ours = measured(lambda: sh.score_csv(model, source, ours_file, overwrite=True))
         _, theirs = measured(lambda: theirs(source, their_file))
         columns = []
         for path in (ours_file, their_file):

@@ -142,6 +142,14 @@ def test_what_is_counted(model, tmp_path):
     assert f"\nloss {report.scores.loss:.4f}, accuracy" in str(report)
 
 
+def test_bars_are_in_bytes(model, rated_file, capsys):
+    score_csv(model, rated_file, verbose=True)
+    size = f"{rated_file.stat().st_size / 1e6:.2f}M"
+    shown = capsys.readouterr().err
+    for name in ("checking", "scoring"):
+        assert re.search(rf"{name}: 100%.*{size}/{size} \[.*B/s\]", shown)
+
+
 def test_long_rows_are_read_few_at_a_time(model, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MAX_CHUNK", 100)
     lengths = []
