@@ -61,12 +61,15 @@ class ScoreReport:
         return self.rows / max(self.seconds, 1e-9)
 
     def __str__(self) -> str:
+        known = (
+            f", {self.without_known_word:,} without a known word; {self.known_words:.1%} of the "
+            f"words known"
+        )
         left_out = f", {self.undecided:,} rated between 4 and 7" if self.undecided else ""
         left_out += f", {self.unreadable:,} with an unreadable label" if self.unreadable else ""
         text = (
-            f"{self.rows:,} rows: {self.scored:,} scored{left_out}, {self.empty:,} empty, "
-            f"{self.without_known_word:,} without a known word; {self.known_words:.1%} of the "
-            f"words known; {self.rows_per_second:,.0f} rows per second"
+            f"{self.rows:,} rows: {self.scored:,} scored{left_out}, {self.empty:,} empty"
+            f"{known if self.known_words >= 0 else ''}; {self.rows_per_second:,.0f} rows per second"
         )
         if self.scores is None:
             return text
@@ -107,6 +110,7 @@ def score_csv(
             the added columns already, or is `destination` itself.
         FileExistsError: `destination` is there, and not to be overwritten.
         OSError: `destination` cannot be written, or a worker process died.
+        CheckpointError: `pipeline` gives a probability that is not finite.
         ValueError: `workers` is below 1.
     """
     start = time.perf_counter()
@@ -128,12 +132,12 @@ def score_csv(
             for (rows, position), scored in score_in_order(pipeline, chunks, workers):
                 if file:
                     file.write(_with_cells(rows, table, scored.probabilities))
-                counts.update(scored.counts)
+                counts.update(scored.counts, rows=sum(bool(row.fields) for row in rows))
                 if table.label is not None:
                     counts.update(_tallied(rows, table, scored.probabilities, tally))
                 bar.update(position - bar.n)
     return ScoreReport(
-        rows=table.num_rows,
+        rows=counts["rows"],
         scored=counts["scored"],
         without_known_word=counts["without_known_word"],
         known_words=counts["known"] / counts["words"] if counts["words"] else float("nan"),

@@ -183,8 +183,8 @@ def _undecodable(source: Source) -> str:
             try:
                 decoder.decode(block, final=not following)
                 start = len(block_and_held)
-            except UnicodeDecodeError as error:
-                start = error.start
+            except UnicodeError as error:
+                start = getattr(error, "start", 0)  # not every encoding tells
                 where = f": byte 0x{block_and_held[start]:02x} at offset "
                 where += f"{before + len(block) - len(block_and_held) + start:,}"
             line += block_and_held[:start].count(b"\n")

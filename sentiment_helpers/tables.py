@@ -130,7 +130,7 @@ class ReviewTable:
         the file were read so far."""
         with self.source.lines() as lines:
             rows = self._records(lines)
-            next(rows)
+            next(rows, None)
             chunk, characters = [], 0
             for row in rows:
                 chunk.append(row)

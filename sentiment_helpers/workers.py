@@ -15,6 +15,7 @@ import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import Pipeline
 
+from sentiment_helpers.archives import CheckpointError
 from sentiment_helpers.features import CorpusTransformer
 from sentiment_helpers.together import Together
 
@@ -30,7 +31,11 @@ class Scored(NamedTuple):
 
 def score_texts(model: Pipeline | Together, texts: list[str]) -> Scored:
     """The probabilities (N,) of the positive class for `texts`, which are read once where the
-    model allows it."""
+    model allows it.
+
+    Raises:
+        CheckpointError: a probability is not finite.
+    """
     if not texts:
         return Scored(np.empty(0), {})
     if isinstance(model, Pipeline) and isinstance(model[0], CorpusTransformer):
@@ -39,6 +44,8 @@ def score_texts(model: Pipeline | Together, texts: list[str]) -> Scored:
     else:
         counted = _counted(model, texts)
         probabilities = model.predict_proba(texts)[:, 1]
+    if not np.isfinite(probabilities).all():
+        raise CheckpointError("the model gives probabilities that are not finite: train it again")
     counts = {"scored": len(texts)}
     if counted:
         words, known = counted

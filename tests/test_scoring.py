@@ -109,6 +109,12 @@ def test_encodings(model, tmp_path, encoding):
     assert re.fullmatch(r"bad;;0\.\d+;[01]", lines[2])
 
 
+def test_no_mark_is_added(model, tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"review\ngood\n")
+    score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding="utf-8-sig")
+    assert (tmp_path / "out.csv").read_bytes().startswith(b"review,")
+
+
 def test_gzip_in_and_out(model, rated_file, tmp_path):
     """What is packed and what is not are told apart by their bytes, whatever their names."""
     plain = tmp_path / "plain.tsv"
@@ -237,6 +243,8 @@ def test_no_such_encoding(model_file, tmp_path, capsys):
     for encoding in ("utf-99", "hex"):
         assert main(["score", model_file, str(tmp_path / "in.csv"), "--encoding", encoding]) == 2
         assert f"no text encoding named {encoding}" in capsys.readouterr().err
+    assert main(["score", model_file, str(tmp_path / "in.csv"), "--encoding", "undefined"]) == 2
+    assert "is not undefined text" in capsys.readouterr().err
 
 
 def test_a_quotation_mark_that_is_never_closed(model_file, tmp_path, capsys, monkeypatch):

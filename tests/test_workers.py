@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
@@ -14,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sentiment_helpers import (
     BagClassifier,
+    CheckpointError,
     Together,
     TokenIds,
     load,
@@ -89,6 +91,18 @@ def test_processes_share_the_cores(model, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         list(score_in_order(model, [], workers=3))
     assert given == [(model, 2)]
+
+
+class NoNumber(DummyClassifier):
+    def predict_proba(self, X):
+        return np.full((len(X), 2), np.nan)
+
+
+def test_a_probability_that_is_no_number(rated_file, tmp_path):
+    model = make_pipeline(FunctionTransformer(), NoNumber()).fit([[0], [1]], [0, 1])
+    with pytest.raises(CheckpointError, match="not finite: train it again"):
+        score_csv(model, rated_file, tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
 
 
 class Dies(DummyClassifier):
