@@ -312,10 +312,9 @@ def test_pipes(model, model_file, rated_file, tmp_path):
     report = score_csv(model, tmp_path / "pipe")
     writing.join()
     assert report.rows == 2000
-    ended = subprocess.run(
-        f"{sys.executable} -m sentiment_helpers score {model_file} {rated_file} --output - | true",
-        shell=True, capture_output=True,
-    )  # fmt: skip
+    (tmp_path / "in.csv").write_text("review\ngood\n")  # so little that it is kept until the end
+    command = f"{sys.executable} -m sentiment_helpers score {model_file} {tmp_path / 'in.csv'}"
+    ended = subprocess.run(f"{command} --output - | true", shell=True, capture_output=True)
     assert ended.stderr == b"output: Broken pipe\n"
 
 
