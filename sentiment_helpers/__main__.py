@@ -36,8 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
         score.error("--json and --output - would both write to standard output")
     try:
         if options.command == "study":
-            return sh.study.run_study(options.results) or 0
-        return _score(options) if options.command == "score" else _show(options)
+            sh.study.run_study(options.results)
+        else:
+            (_score if options.command == "score" else _show)(options)
+        sys.stdout.flush()  # or nobody would hear of what cannot be written
+        return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -61,7 +64,7 @@ def _refuse(error: Exception) -> int:
     return 2 if isinstance(error, bad) else 1
 
 
-def _score(options: argparse.Namespace) -> int:
+def _score(options: argparse.Namespace) -> None:
     report = sh.score_csv(
         sh.load(options.model),
         options.reviews,
@@ -80,10 +83,9 @@ def _score(options: argparse.Namespace) -> int:
         figures |= report.scores._asdict() if report.scores else {}
         # One class alone has no area under its curve; JSON's word for that is null.
         print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
-    return 0
 
 
-def _show(options: argparse.Namespace) -> int:
+def _show(options: argparse.Namespace) -> None:
     for path in options.models:
         model = sh.load(path)
         if isinstance(model, sh.Together):
@@ -100,7 +102,6 @@ def _show(options: argparse.Namespace) -> int:
             f"F1 {best.valid_f1:.4f}, AUC {best.valid_roc_auc:.4f}, loss {best.valid_loss:.4f} "
             f"(epoch {classifier.best_epoch_} of {len(classifier.history_)})"
         )
-    return 0
 
 
 if __name__ == "__main__":

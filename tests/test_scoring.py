@@ -314,8 +314,11 @@ def test_pipes(model, model_file, rated_file, tmp_path):
     assert report.rows == 2000
     (tmp_path / "in.csv").write_text("review\ngood\n")  # so little that it is kept until the end
     command = f"{sys.executable} -m sentiment_helpers score {model_file} {tmp_path / 'in.csv'}"
-    ended = subprocess.run(f"{command} --output - | true", shell=True, capture_output=True)
-    assert ended.stderr == b"output: Broken pipe\n"
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    for option in ("--output -", "--json"):
+        piped = f"{command} {option} | true"
+        ended = subprocess.run(piped, shell=True, capture_output=True, env=buffered)
+        assert ended.stderr.splitlines()[-1] == b"output: Broken pipe"
 
 
 def test_json_and_output_would_both_be_standard_output(model_file, capsys):
