@@ -100,6 +100,12 @@ def test_only_tensors_are_named(path, name):
         archives.read(path)
 
 
+def test_only_what_tensors_and_plain_values_need(path):
+    sealed(members_of(path) | {"data.pkl": pickle.dumps({"a": {1}}, 4)}, path)
+    with pytest.raises(CheckpointError, match="could run code .it uses FRAME"):
+        archives.read(path)
+
+
 def test_zip_bomb(path):
     members = members_of(path) | {"data/1": b"\0" * 50_000_000}
     sealed(members, path, zipfile.ZIP_DEFLATED)
