@@ -181,6 +181,8 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
                 rows += len(values)
                 if rows > MAX_WORDS:
                     raise GloveFileError(f"{source} has more than {MAX_WORDS:,} words")
+            if not rows:
+                raise pyarrow.ArrowInvalid("there are no words in it")
             values_out.seek(0)
             header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns - 1)}
             np.lib.format.write_array_header_1_0(values_out, header)

@@ -135,6 +135,7 @@ def test_addresses_and_checksum_are_stanfords():
     ("text", "says"),
     [
         ("", "is empty"),
+        ("\n", "no words in it"),
         ("<!DOCTYPE html>\n<html>no such page</html>\n", "a web page"),
         ("a 1 2\nb 1\n", "line 2 has 1 values, 2 expected"),
         ("a 1 2\nb 1 2 3\n", "line 2 has 3 values, 2 expected"),
