@@ -9,6 +9,7 @@ import pandas as pd
 
 from sentiment_helpers.checkpoints import load
 from sentiment_helpers.files import resolve
+from sentiment_helpers.scoring import ADDED_COLUMNS
 from sentiment_helpers.workers import score_texts
 
 _loading = Lock()
@@ -31,7 +32,7 @@ def score_partition(
     if column not in table.columns:
         found = ", ".join(map(str, table.columns))
         raise ValueError(f"there is no column named {column}, but {found}: say which (column)")
-    if clash := {"probability", "prediction"} & set(table.columns):
+    if clash := set(ADDED_COLUMNS) & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     given = table[column]
     there = given.notna() & (given.astype("string").str.strip() != "").fillna(False)
@@ -42,7 +43,7 @@ def score_partition(
     probabilities[there.to_numpy(bool)] = score_texts(loaded, texts).probabilities
     positive = pd.array(probabilities > 0.5, "Int64")
     positive[np.isnan(probabilities)] = pd.NA
-    return table.assign(probability=probabilities, prediction=positive)
+    return table.assign(**dict(zip(ADDED_COLUMNS, (probabilities, positive), strict=True)))
 
 
 _loaded = lru_cache(maxsize=2)(load)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -112,19 +112,18 @@ class Lines:
 @contextmanager
 def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
     """A path that can be read more than once, and what messages call it."""
-    path = Path(os.fspath(source)) if os.fspath(source) == "-" else resolve(source)
-    if os.fspath(source) != "-" and (path.is_file() or path.is_dir() or not path.exists()):
-        yield path, str(path)
+    piped = os.fspath(source) == "-"
+    path = Path(source) if piped else resolve(source)
+    name = "standard input" if piped else str(path)
+    if not piped and (path.is_file() or path.is_dir() or not path.exists()):
+        yield path, name
         return
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "input"
-        with kept.open("wb") as file:
-            if os.fspath(source) == "-":
-                shutil.copyfileobj(sys.stdin.buffer, file, 2**20)
-            else:
-                with path.open("rb") as pipe:
-                    shutil.copyfileobj(pipe, file, 2**20)
-        yield kept, "standard input" if os.fspath(source) == "-" else str(path)
+        opened = nullcontext(sys.stdin.buffer) if piped else path.open("rb")
+        with opened as pipe, kept.open("wb") as file:
+            shutil.copyfileobj(pipe, file, 2**20)
+        yield kept, name
 
 
 @contextmanager
