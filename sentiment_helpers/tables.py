@@ -97,13 +97,14 @@ class ReviewTable:
         )
 
     def _counted(self, verbose: bool) -> int:
-        """How many rows there are; each is read."""
+        """How many rows there are; each is read, and none kept, which in short rows would keep the
+        garbage collector busy."""
         count = 0
-        with self.source.progress("checking", verbose) as bar:
-            for rows, position in self.chunks(8192):
-                count += sum(bool(row.fields) for row in rows)
-                bar.update(position - bar.n)
-        return count
+        with self.source.lines() as lines, self.source.progress("checking", verbose) as bar:
+            for fields, _ in self._records(lines):
+                count += bool(fields)
+                bar.update(lines.position() - bar.n)
+        return count - 1
 
     def _with_header(self, column: str) -> "ReviewTable":
         """With what the first row says; `review` is -1 where it names no such column."""

@@ -35,10 +35,12 @@ def cases() -> int:
 
 @pytest.fixture(scope="session")
 def tried(request, cases):
-    """Counts of what was tried, by what and outcome; kept in a file where there were many."""
+    """Counts of what was tried, by what and outcome; kept in a file if all was tried."""
     counts, start = defaultdict(Counter), time.monotonic()
     yield counts
-    if cases < 2000 or request.session.testsfailed:
+    chosen = request.config.option
+    part = chosen.keyword or chosen.file_or_dir or cases < 2000
+    if part or request.session.testsfailed:
         return
     lines = [
         f"| {what} | {sum(of.values()):,} | "
