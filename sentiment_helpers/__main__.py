@@ -6,6 +6,7 @@ import os
 import sys
 
 import sentiment_helpers as sh
+from sentiment_helpers.files import FileError, one_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,13 +55,13 @@ def _refuse(error: Exception) -> int:
     """Say in a line what is wrong; the exit status."""
     if isinstance(error, BrokenPipeError):  # what read our output has read enough, and is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    bad = (sh.CheckpointError, sh.ReviewFileError, sh.study.StudyFileError, OSError)
+    bad = (FileError, OSError)
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename or 'output'}: {error.strerror}"
     elif not isinstance(error, bad):
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
-    print(" ".join(text.split()), file=sys.stderr)
+    print(one_line(text), file=sys.stderr)
     return 2 if isinstance(error, bad) else 1
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import torch
 
-from sentiment_helpers.files import written_whole
+from sentiment_helpers.files import FileError, written_whole
 
 MAX_BYTES = 2**31  # of a file
 MAX_PARTS = 1_000_000  # values, lists and dictionaries; a saved network has some hundred
@@ -44,7 +44,7 @@ _OPCODES = frozenset(
 )
 
 
-class CheckpointError(ValueError):
+class CheckpointError(FileError):
     """A file that should hold a saved model does not; says which file and why."""
 
 
@@ -95,7 +95,7 @@ def read(path: str | os.PathLike) -> dict:
     except _Refused as error:
         raise CheckpointError(f"{path} is refused: {error}") from None
     except Exception as error:  # bytes that are no archive fail in many ways
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+        reason = f"{type(error).__name__}: {error}"[:200]
         raise CheckpointError(
             f"{path} is damaged, cut off, or no .pt file of tensors and plain values ({reason})"
         ) from None

@@ -66,7 +66,7 @@ def load(path: str | os.PathLike) -> Pipeline | Together:
     try:
         return _checked(content)
     except Exception as error:  # values of the wrong kind fail in many ways
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = f"{type(error).__name__}: {error}"[:300]
         raise CheckpointError(
             f"{path} holds no model that can have been saved ({reason})"
         ) from None

@@ -10,6 +10,21 @@ from uuid import uuid4
 import pooch
 
 
+class FileError(ValueError):
+    """A file is not what it should be. The message is one line of at most 2,000 characters, even
+    where it quotes the file: line ends in it become spaces, what no terminal should obey is
+    escaped."""
+
+    def __init__(self, message: str):
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """`text` as an error shows it, see `FileError`."""
+    text = " ".join(text[:2000].split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:2000]
+
+
 def project_folder() -> Path:
     """The checkout that this package is imported from; where it is installed apart from one
     (in Colab, say), the current folder. `data/` and `models/` are below it."""

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 import pooch
 
-from sentiment_helpers.files import download, project_folder, resolve, written_whole
+from sentiment_helpers.files import FileError, download, project_folder, resolve, written_whole
 
 URLS = [
     "https://nlp.stanford.edu/data/glove.6B.zip",
@@ -30,7 +30,7 @@ _HEADER = 128  # bytes: the length of a .npy header for any table that a disk ca
 _log = logging.getLogger(__name__)
 
 
-class GloveFileError(ValueError):
+class GloveFileError(FileError):
     """A file that should hold GloVe vectors does not; says which file, which line and why."""
 
 
@@ -211,7 +211,8 @@ def _first_fault(file: BinaryIO, columns: int, error: Exception) -> str:
             return f"line {number} has {len(values)} values, {max(columns - 1, 1)} expected"
         for value in values:
             try:
-                fault = not np.isfinite(np.float32(value))
+                with np.errstate(over="ignore"):
+                    fault = not np.isfinite(np.float32(value))
             except ValueError:
                 fault = True
             if fault:

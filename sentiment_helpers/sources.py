@@ -16,7 +16,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from sentiment_helpers.files import resolve
+from sentiment_helpers.files import FileError, resolve
 
 MAX_ROW = 2**24
 """Characters: what is longer is no row, but text without line ends, or with a quotation mark that
@@ -24,7 +24,7 @@ was never closed."""
 BOM = "\ufeff"
 
 
-class ReviewFileError(ValueError):
+class ReviewFileError(FileError):
     """A file that should hold reviews does not; says which file, which column or row, and why."""
 
 

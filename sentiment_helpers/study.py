@@ -18,6 +18,7 @@ from tqdm import tqdm
 from sentiment_helpers.classifiers import BiRNNClassifier
 from sentiment_helpers.experiments import write_results
 from sentiment_helpers.features import TokenIds
+from sentiment_helpers.files import FileError
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
@@ -52,7 +53,7 @@ DATA = {
 _log = logging.getLogger(__name__)
 
 
-class StudyFileError(ValueError):
+class StudyFileError(FileError):
     """A file of a study that this version cannot go on with; says which one and why."""
 
 

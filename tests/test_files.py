@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import pickle
 
 import pytest
 
@@ -109,3 +110,10 @@ def test_project_folder_of_an_installed_package_is_the_current_one(tmp_path, mon
     monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "p" / "files.py"))
     monkeypatch.chdir(tmp_path)
     assert files.project_folder() == tmp_path
+
+
+def test_a_message_is_one_line_whatever_it_quotes():
+    error = files.FileError("x.pt names a\nb\x85c \x1b[2J\u202e \udc80 é" + "!" * 5000)
+    assert str(error).startswith("x.pt names a b c \\x1b[2J\\u202e \\udc80 é!!")
+    assert len(str(error)) == 2000
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
 
@@ -277,6 +277,7 @@ GLOVE_PIECE = st.sampled_from(
 
 
 @given(st.lists(GLOVE_PIECE.map(str.encode) | st.binary(max_size=6), max_size=20).map(b"".join))
+@example(b"\xc2\x85the\ra 1 2\n")
 def test_any_bytes_as_vectors(tried, data):
     with tempfile.TemporaryDirectory() as folder, bounded_time():
         path = Path(folder) / "v.txt"
@@ -421,6 +422,7 @@ def places(value, at=()):
 
 
 @given(which=st.integers(0, 2), place=st.integers(0), leaf=LEAF, remove=st.booleans())
+@example(which=0, place=1, leaf=torch.ones(2, 2), remove=False)
 def test_changed_values_with_a_right_checksum(
     saved, tried, tmp_path_factory, which, place, leaf, remove
 ):
