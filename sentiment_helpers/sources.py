@@ -1,7 +1,9 @@
 """Anyone's text file, line by line: packed by gzip, piped, in any encoding. Knows no columns."""
 
 import codecs
+import errno
 import gzip
+import hashlib
 import io
 import os
 import shutil
@@ -11,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +25,10 @@ MAX_ROW = 2**24
 """Characters: what is longer is no row, but text without line ends, or with a quotation mark that
 was never closed."""
 BOM = "\ufeff"
+BINARY = "is binary, no text; or name its encoding (--encoding, such as utf-16-le)"
+# Of these, what was read is written with the same bytes again.
+_EXACT = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252")
+_EXACT += ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
 
 class ReviewFileError(FileError):
@@ -43,10 +50,15 @@ class Source:
         is kept in a temporary file meanwhile.
 
         Raises:
-            ReviewFileError: missing, a folder, empty, or no such encoding.
+            ReviewFileError: missing, a folder, empty, no such encoding, or one in which the file
+                could not be written as it is.
+            OSError: there is no room for the temporary file.
         """
         with _on_disk(source) as (path, name):
-            yield cls(path, name, _codec(_start(path, name), encoding))
+            opened = cls(path, name, _codec(_start(path, name), encoding))
+            if opened.encoding not in _EXACT:
+                _check_bytes(opened)
+            yield opened
 
     def progress(self, description: str, verbose: bool) -> tqdm:
         """A bar in bytes of the file."""
@@ -121,8 +133,13 @@ def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder) / "input"
         opened = nullcontext(sys.stdin.buffer) if piped else path.open("rb")
-        with opened as pipe, kept.open("wb") as file:
-            shutil.copyfileobj(pipe, file, 2**20)
+        try:
+            with opened as pipe, kept.open("wb") as file:
+                shutil.copyfileobj(pipe, file, 2**20)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                error.filename = f"{name} is kept in {tempfile.gettempdir()} (TMPDIR) meanwhile"
+            raise
         yield kept, name
 
 
@@ -164,9 +181,40 @@ def _codec(start: bytes, encoding: str) -> str:
     return name
 
 
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # begins with the next but one
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
 def _plain(raw: io.BufferedIOBase) -> io.BufferedIOBase:
     """What is in a file, unpacked where gzip has packed it."""
     return gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+
+
+def _check_bytes(source: Source) -> None:
+    """`ReviewFileError` where the text of a file in its encoding would be other bytes."""
+    decode = codecs.getincrementaldecoder(source.encoding)().decode
+    encode = codecs.getincrementalencoder(source.encoding)().encode
+    before, after = hashlib.sha256(), hashlib.sha256()
+    with _damage_told(source.name), source.path.open("rb") as raw, _plain(raw) as file:
+        for block in chain(iter(lambda: file.read(2**20), b""), [b""]):
+            before.update(block)
+            try:
+                text = decode(block, not block)
+            except UnicodeError:
+                return  # who reads the lines will say where
+            try:
+                after.update(encode(text, not block))
+            except UnicodeError:
+                break
+    if before.digest() != after.digest():
+        raise ReviewFileError(
+            f"{source.name} has characters that {source.encoding} would write with other bytes: "
+            f"convert it to UTF-8 first"
+        )
 
 
 def _undecodable(source: Source) -> str:
@@ -189,10 +237,11 @@ def _undecodable(source: Source) -> str:
             line += block_and_held[:start].count(b"\n")
             before += len(block)
             block = following
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return f"{name} is UTF-16 text, not {encoding}: say so (--encoding utf-16)"
-    if b"\0" in first[:8192]:
-        return f"{name} is binary, no text"
+    marked = next((_MARKS[mark] for mark in _MARKS if first.startswith(mark)), None)
+    if marked and not encoding.startswith(marked):
+        return f"{name} is {marked} text, not {encoding}: say so (--encoding {marked})"
+    if b"\0" in first[:8192] and not encoding.startswith(("utf-16", "utf-32")):
+        return f"{name} {BINARY}"
     return (
         f"{name} is not {encoding} text{where} (line {line}); name its encoding (--encoding, such "
         f"as cp1252)"

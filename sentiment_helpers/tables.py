@@ -5,12 +5,11 @@ import math
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import NamedTuple
 
-from sentiment_helpers.sources import BOM, MAX_ROW, Lines, ReviewFileError, Source
+from sentiment_helpers.sources import BINARY, BOM, MAX_ROW, Lines, ReviewFileError, Source
 
 LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
@@ -55,8 +54,9 @@ class ReviewTable:
         """The table in a file, in one compressed by gzip, or in standard input ("-").
 
         Found out are the separator (comma, tab or semicolon: the one that parts off `column`),
-        whether fields are quoted, and whether each row has as many fields as the header.
-        `verbose` shows a progress bar.
+        and whether each row has as many fields as the header. Quotation marks are what RFC 4180
+        makes of them; between tabs they may be characters like any other, unless some row shows
+        that they quote. `verbose` shows a progress bar.
 
         Raises:
             ReviewFileError: missing, empty, no text in `encoding`, damaged, no column of that
@@ -73,9 +73,11 @@ class ReviewTable:
     def _understood(self, column: str, verbose: bool) -> "ReviewTable":
         """With all that is found out by reading it."""
         found, unreadable, uneven = [], None, None
-        # Fields are quoted by the rules, or a quotation mark is a character like any other.
-        for quoting, separator in product((csv.QUOTE_MINIMAL, csv.QUOTE_NONE), ",\t;"):
+        ways = [(csv.QUOTE_MINIMAL, separator) for separator in ",\t;"]
+        for quoting, separator in [*ways, (csv.QUOTE_NONE, "\t")]:
             table = replace(self, quoting=quoting, separator=separator)
+            if quoting == csv.QUOTE_NONE and table._quotes():
+                continue
             try:
                 table = table._with_header(column)
             except ReviewFileError as error:
@@ -106,19 +108,32 @@ class ReviewTable:
                 bar.update(lines.position() - bar.n)
         return count - 1
 
+    def _quotes(self) -> bool:
+        """Whether some row, before one that breaks the rules, shows that quotation marks quote: a
+        separator or a line end is between them, or all fields are. So it is in a single column."""
+        strict = replace(self, quoting=csv.QUOTE_MINIMAL)
+        with suppress(ReviewFileError), self.source.lines() as lines:
+            for fields, text in strict._records(lines):
+                pieces = re.split(f"[{self.separator}\r\n]", text.rstrip("\r\n"))
+                quoted = len(pieces) > len(fields) or all(re.fullmatch('".*"', p) for p in pieces)
+                if fields and (quoted or len(fields) == 1):
+                    return True
+        return False
+
     def _with_header(self, column: str) -> "ReviewTable":
         """With what the first row says; `review` is -1 where it names no such column."""
         with self.source.lines() as lines:
             columns, header = next(self._records(lines), Row([], ""))
         if "\0" in header:
-            raise ReviewFileError(f"{self.name} is binary, no text")
+            raise ReviewFileError(f"{self.name} {BINARY}")
         if not header.strip(BOM + "\r\n\t ,;"):
             raise ReviewFileError(f"{self.name} does not begin with the names of its columns")
         names = [name.strip().lower() for name in columns]
         places = [columns.index(column)] if column in columns else []
         places += [n for n, name in enumerate(names) if name == column.strip().lower()]
         review = [*places, -1][0]
-        label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
+        others = [name if n != review else "" for n, name in enumerate(names)]
+        label = next((others.index(name) for name in LABEL_COLUMNS if name in others), None)
         return replace(self, header=header, columns=columns, review=review, label=label)
 
     def rows(self) -> Iterator[Row]:
@@ -155,7 +170,10 @@ class ReviewTable:
                     )
                 yield Row(fields, lines.taken())
         except csv.Error as error:
-            raise ReviewFileError(f"{self.name}: line {reader.line_num}: {error}") from None
+            raise ReviewFileError(
+                f"{self.name}: line {reader.line_num}: {error}; a quoted field ends with its "
+                f"second quotation mark, those inside are doubled"
+            ) from None
 
     def label_of(self, fields: list[str]) -> int | None:
         """1 or 0 as the row's label or rating says; None for a rating between 4 and 7.

@@ -84,6 +84,31 @@ def test_file_that_quotes_nothing(model, tmp_path):
     assert lines[2].startswith('"lone\t2\t')
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('review\n"good\nfilm"\n"bad",1\n', 4),
+        ('review\n"good\nfilm"\n"bad" film\n', 4),
+        ('review\nok\n"bad" film\n', 3),
+        ('review,label\n"","1"\n"good","0"\n"bad" x,"1"\n', 4),
+        ('review,x\n"good",1\n"open,2\nx,3\n', 4),
+        ('x\treview\n1\t"a\tb"\n2\t"bad" x\n', 3),
+        ('x\treview\n\n1\t"a\nb"\n2\t"bad" x\n', 5),
+        ('"x"\t"review"\n1\t"bad" x\n', 2),
+    ],
+)
+def test_no_row_is_torn_where_quotation_marks_quote(model, tmp_path, content, line):
+    (tmp_path / "in.csv").write_text(content)
+    with pytest.raises(ReviewFileError, match=f"line {line}"):
+        score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+def test_the_column_of_reviews_is_no_label(model, tmp_path):
+    (tmp_path / "in.csv").write_text("sentiment,label\ngood,1\n")
+    report = score_csv(model, tmp_path / "in.csv", column="sentiment")
+    assert (report.unreadable, report.scores is None) == (0, False)
+
+
 def test_rows_stay_as_they_are_written(model, tmp_path):
     """Quotation marks, line ends of each kind, a quoted line end, no line end at the last row."""
     rows = ['"good",  1 \r\n', 'bad,""\n', "\n", '"dull\r\nand ""long""",x\r', "fine,é"]
@@ -107,6 +132,27 @@ def test_encodings(model, tmp_path, encoding):
     assert lines[0] == "review;été;probability;prediction"
     assert re.fullmatch(r"Ça, c’est good;ÿ;0\.\d+;[01]", lines[1])
     assert re.fullmatch(r"bad;;0\.\d+;[01]", lines[2])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "character", "says"),
+    [
+        ("cp932", b"\x87\x90", "cp932 would write with other bytes"),
+        ("big5", b"\xa2\xcc", "big5 would write"),
+        ("utf-7", b"+AGE-", "utf-7 would write"),
+        ("utf-16", b"\0\xd8", "not utf-16-le text: byte 0x00 at offset 14"),
+        ("utf-16", b"x", "not utf-16-le text: byte 0x78 at offset 14"),
+    ],
+)
+def test_bytes_that_would_not_come_back(model, tmp_path, encoding, character, says):
+    content = "review\n".encode(encoding.replace("16", "16-le"))
+    (tmp_path / "in.csv").write_bytes(content + character)
+    with pytest.raises(ReviewFileError, match=says):
+        score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding=encoding)
+    if encoding != "utf-16":
+        content += "good, 良い\n".encode("cp932") if encoding == "cp932" else b"good\n"
+        (tmp_path / "in.csv").write_bytes(content)
+        score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding=encoding)
 
 
 def test_no_mark_is_added(model, tmp_path):
@@ -195,6 +241,8 @@ BAD = {
     "zeros": (b"review\0\0\nx\n", "out.csv", "is binary, no text"),
     "latin": (b"review\nok\ncaf\xe9\n", "out.csv", "byte 0xe9 at offset 13 (line 3)"),
     "utf-16": ("review\nx\n".encode("utf-16"), "out.csv", "(--encoding utf-16)"),
+    "utf-32": ("review\nx\n".encode("utf-32"), "out.csv", "(--encoding utf-32)"),
+    "no mark": ("review\nx\n".encode("utf-16-le"), "out.csv", "such as utf-16-le"),
     "no column": ("text,id\nx,1\n", "out.csv", "columns are 'text', 'id': say which"),
     "short": ("review,x\nx\n", "out.csv", "line 2 ends a row of 1 fields"),
     "long": ("review,x\nx,1\n\nx,1,2\n", "out.csv", "line 4 ends a row of 3 fields"),
