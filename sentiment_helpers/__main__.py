@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 
 import sentiment_helpers as sh
@@ -22,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     score.add_argument("--force", action="store_true", help="replace an output that is there")
     score.add_argument("--column", default="review", help="the column of reviews (review)")
     score.add_argument("--encoding", default="utf-8", help="of the file, such as cp1252 (utf-8)")
-    score.add_argument("--workers", type=int, default=1, choices=range(1, 1025), metavar="N",
+    score.add_argument("--workers", type=_count, default=1, metavar="N",
                        help="processes that score (1)")  # fmt: skip
     score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
     show = commands.add_parser("show", help="what saved models are, and what they measured")
@@ -32,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
                        "already is gone on with")  # fmt: skip
     for command in (score, show, study):
         command.add_argument("--debug", action="store_true", help="show where an error came from")
+    for stream, mode in [("stdin", "r"), ("stdout", "w"), ("stderr", "w")]:
+        if getattr(sys, stream) is None:  # closed by who called
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115
     options = parser.parse_args(arguments)
     if options.command == "score" and options.json and options.output == "-":
         score.error("--json and --output - would both write to standard output")
@@ -49,6 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
         if options.debug:
             raise
         return _refuse(error)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to 1024")
+    return int(text)
 
 
 def _refuse(error: Exception) -> int:
@@ -106,4 +116,6 @@ def _show(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
+    # Who ends us politely is heard as Ctrl-C is: no half-written file stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -69,7 +69,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
 
     If the block raises, `path` stays as it was and the temporary file is removed. Whoever is killed
     inside leaves a hidden file ".NAME.….part", which nothing takes for a result. Where `path` is a
-    link, what it leads to is written.
+    link, what it leads to is written; whom a file that is replaced was hidden from, the new one is.
 
     Raises:
         OSError: `path` cannot be written; it names `path`.
@@ -77,16 +77,18 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     if Path(path).exists() and not Path(path).is_file():
         raise OSError(f"{path} is no regular file: give the name of a file to write")
     place = Path(os.path.realpath(path))
-    temporary = place.with_name(f".{place.name}.{uuid4().hex}.part")
+    temporary = place.with_name(f".{place.name[:40]}.{uuid4().hex}.part")  # 255 bytes at most
     if place.parent.exists() and not place.parent.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "Not a directory", os.fspath(place.parent))
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            temporary.touch(place.stat().st_mode & 0o777 | 0o200)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(place)
-        if os.name == "posix":  # the new name is on disk, too
+        with suppress(OSError):  # the new name is on disk, too, where a folder can be opened
             folder = os.open(place.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)

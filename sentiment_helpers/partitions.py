@@ -27,11 +27,13 @@ def score_partition(
 
     Raises:
         CheckpointError: `model` cannot be loaded, see `load`.
-        ValueError: `table` has no column of that name, or one of the added ones already.
+        ValueError: `table` has no column of that name or two, or one of the added ones already.
     """
     if column not in table.columns:
         found = ", ".join(map(str, table.columns))
         raise ValueError(f"there is no column named {column}, but {found}: say which (column)")
+    if list(table.columns).count(column) > 1:
+        raise ValueError(f"there are several columns named {column}: rename all but one")
     if clash := set(ADDED_COLUMNS) & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     given = table[column]

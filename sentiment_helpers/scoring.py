@@ -3,11 +3,12 @@
 import gzip
 import io
 import os
+import stat
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -33,7 +34,7 @@ class ScoreReport:
     Attributes:
         rows: in the file.
         scored: rows with a review.
-        without_known_word: scored rows in which the model knows no word.
+        without_known_word: scored rows in which the model knows no word, or that have none.
         known_words: the share of the words in scored rows that the model knows; NaN where there
             are none, or where the model is none of this package's.
         undecided, unreadable: scored rows that are not in `scores` though the file has labels:
@@ -61,15 +62,14 @@ class ScoreReport:
         return self.rows / max(self.seconds, 1e-9)
 
     def __str__(self) -> str:
-        known = (
-            f", {self.without_known_word:,} without a known word; {self.known_words:.1%} of the "
-            f"words known"
-        )
+        unknown = self.without_known_word
+        known = f", {unknown:,} without a known word" if unknown or self.known_words >= 0 else ""
+        known += f"; {self.known_words:.1%} of the words known" if self.known_words >= 0 else ""
         left_out = f", {self.undecided:,} rated between 4 and 7" if self.undecided else ""
         left_out += f", {self.unreadable:,} with an unreadable label" if self.unreadable else ""
         text = (
             f"{self.rows:,} rows: {self.scored:,} scored{left_out}, {self.empty:,} empty"
-            f"{known if self.known_words >= 0 else ''}; {self.rows_per_second:,.0f} rows per second"
+            f"{known}; {self.rows_per_second:,.0f} rows per second"
         )
         if self.scores is None:
             return text
@@ -116,13 +116,13 @@ def score_csv(
     start = time.perf_counter()
     if workers < 1:
         raise ValueError(f"workers is {workers}; it must be at least 1")
-    if destination is not None and os.fspath(destination) != "-":
-        _check_place(source, Path(destination), overwrite)
+    if destination is not None:
+        _check_place(source, destination, overwrite)
     with ReviewTable.open(source, column, encoding, verbose) as table:
         if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
             raise ReviewFileError(f"{table.name} already has a column named {clash[0]}: rename it")
         with (
-            _written(destination, table.source.encoding) as file,
+            _written(destination, table.source.encoding, overwrite) as file,
             table.source.progress("scoring", verbose) as bar,
         ):
             if file:
@@ -204,21 +204,35 @@ def _label(fields: list[str], table: ReviewTable) -> int:
     return _UNDECIDED if label is None else label
 
 
-def _check_place(source: str | os.PathLike, destination: Path, overwrite: bool) -> None:
+def _check_place(
+    source: str | os.PathLike, destination: str | os.PathLike, overwrite: bool
+) -> None:
     """Whether `destination` may be written at all."""
-    if not destination.exists():
-        return
-    known = os.fspath(source) != "-" and resolve(source).exists()
-    if known and resolve(source).samefile(destination):
-        raise ReviewFileError(f"{destination} is the input: give the output another name")
-    if not overwrite and destination.is_file():
+    there, given = _status(destination, 1), _status(resolve(source), 0)
+    if there and given and stat.S_ISREG(there.st_mode) and os.path.samestat(there, given):
+        where = "the output" if os.fspath(destination) == "-" else destination
+        raise ReviewFileError(f"{where} is the input: give the output another name")
+    if os.fspath(destination) != "-" and not overwrite:
+        _check_new(destination)
+
+
+def _status(path: str | os.PathLike, descriptor: int) -> os.stat_result | None:
+    """Of a file, or for "-" of a standard stream; None where there is none."""
+    with suppress(OSError):
+        return os.fstat(descriptor) if os.fspath(path) == "-" else Path(path).stat()
+
+
+def _check_new(destination: str | os.PathLike) -> None:
+    if Path(destination).is_file():
         raise FileExistsError(
             f"{destination} is there already: give another name, or --force (overwrite=True)"
         )
 
 
 @contextmanager
-def _written(destination: str | os.PathLike | None, encoding: str) -> Iterator[TextIO | None]:
+def _written(
+    destination: str | os.PathLike | None, encoding: str, overwrite: bool
+) -> Iterator[TextIO | None]:
     """Where the scored rows are written; None where they are not."""
     if destination is None:
         yield None
@@ -236,3 +250,5 @@ def _written(destination: str | os.PathLike | None, encoding: str) -> Iterator[T
             binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
             with io.TextIOWrapper(binary, encoding, newline="") as file:
                 yield file
+            if not overwrite:  # somebody else may have written it meanwhile
+                _check_new(destination)

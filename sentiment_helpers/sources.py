@@ -1,7 +1,6 @@
 """Anyone's text file, line by line: packed by gzip, piped, in any encoding. Knows no columns."""
 
 import codecs
-import errno
 import gzip
 import hashlib
 import io
@@ -137,7 +136,7 @@ def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
             with opened as pipe, kept.open("wb") as file:
                 shutil.copyfileobj(pipe, file, 2**20)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.filename is None:  # a full disk, say
                 error.filename = f"{name} is kept in {tempfile.gettempdir()} (TMPDIR) meanwhile"
             raise
         yield kept, name

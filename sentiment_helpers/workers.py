@@ -1,11 +1,13 @@
 """Texts to probabilities, in this process or in several. Opens no files."""
 
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from typing import NamedTuple, TypeVar
 
@@ -96,7 +98,8 @@ def score_in_order(
     waiting = deque()
     try:
         for texts, item in parts:
-            waiting.append((item, pool.submit(_score_here, texts)))
+            with _uninterrupted():  # the first call starts the processes
+                waiting.append((item, pool.submit(_score_here, texts)))
             if len(waiting) > 2 * workers:
                 item, future = waiting.popleft()
                 yield item, future.result()
@@ -111,12 +114,28 @@ def score_in_order(
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Signals to end wait until the block does; Ctrl-C never reaches a process that is started in
+    it, which this one ends."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _worker_model = None  # in a worker process, what it scores with
 
 
 def _begin_worker(model: Pipeline | Together, threads: int) -> None:
     global _worker_model
     _worker_model = model
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     torch.set_num_threads(threads)
     pa.set_cpu_count(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()

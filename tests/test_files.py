@@ -91,6 +91,25 @@ def test_links_stay_links(tmp_path):
     assert (tmp_path / "x.txt").read_text() == "one"
 
 
+def test_long_names_and_hidden_files(tmp_path):
+    path = tmp_path / ("é" * 120 + ".txt")
+    path.touch(0o600)
+    with files.written_whole(path) as temporary:
+        temporary.write_text("one")
+        assert temporary.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "open", refuse)
+    with files.written_whole(tmp_path / "x.txt") as temporary:
+        temporary.write_text("one")
+    assert (tmp_path / "x.txt").read_text() == "one"
+
+
 def test_only_regular_files_are_replaced(tmp_path):
     with pytest.raises(OSError, match="no regular file"), files.written_whole(tmp_path):
         pass

@@ -48,6 +48,8 @@ def test_another_column_and_no_rows(table):
 def test_refused(table):
     with pytest.raises(ValueError, match="no column named text, but review, label, id"):
         score_partition(table, MODEL, "text")
+    with pytest.raises(ValueError, match="several columns named review"):
+        score_partition(pd.concat([table, table["review"]], axis=1), MODEL)
     with pytest.raises(ValueError, match="already a column named prediction"):
         score_partition(table.assign(prediction=1), MODEL)
 

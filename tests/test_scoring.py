@@ -28,6 +28,7 @@ from sentiment_helpers import (
 )
 from sentiment_helpers.__main__ import main
 from sentiment_helpers.experiments import tfidf_pairs
+from sentiment_helpers.workers import score_in_order
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +232,29 @@ def test_the_input_by_another_name(model, rated_file, tmp_path):
         score_csv(model, rated_file, tmp_path / "link.csv", overwrite=True)
 
 
+def test_the_input_as_a_stream(model_file, tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("review\ngood\n")
+    command = f"{sys.executable} -m sentiment_helpers score {model_file}"
+    for arguments in (f"- --output {path} --force < {path}", f"{path} --output - >> {path}"):
+        ended = subprocess.run(f"{command} {arguments}", shell=True, capture_output=True)
+        assert ended.returncode == 2
+        assert b"is the input: give the output another name" in ended.stderr
+        assert path.read_text() == "review\ngood\n"
+
+
+def test_an_output_that_somebody_else_writes_meanwhile(model, rated_file, tmp_path, monkeypatch):
+    out = tmp_path / "out.csv"
+    monkeypatch.setattr(
+        scoring, "score_in_order", lambda *a: out.write_text("precious") * 0 or score_in_order(*a)
+    )
+    with pytest.raises(FileExistsError, match="there already"):
+        score_csv(model, rated_file, out)
+    assert out.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [out]
+    score_csv(model, rated_file, out, overwrite=True)
+
+
 BAD = {
     "missing": (None, "out.csv", "in.csv: No such file or directory"),
     "folder": ("folder", "out.csv", "is a folder"),
@@ -341,6 +365,37 @@ def test_a_full_disk(model_file, rated_file, tmp_path):
     assert (ended.returncode, ended.stdout) == (2, b"")
     assert ended.stderr.decode() == f"{tmp_path / 'out.csv'}: File too large\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_room_for_standard_input(model_file, tmp_path):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+    ended = run(limit + MAIN, "score", model_file, "-", input=b"review\n" + b"good\n" * 1000)
+    assert ended.returncode == 2
+    assert re.match(rb"standard input is kept in /\S+ \(TMPDIR\) meanwhile: ", ended.stderr)
+
+
+def test_closed_streams(model_file, tmp_path):
+    (tmp_path / "in.csv").write_text("review\ngood\n")
+    command = f"{sys.executable} -m sentiment_helpers score {model_file} "
+    for arguments, status, stdout, stderr in [
+        (f"{tmp_path}/in.csv --output - 2>&-", 0, b"review,probability,", b""),
+        (f"{tmp_path}/in.csv --output {tmp_path}/out.csv >&-", 0, b"", b"1 rows: 1 scored"),
+        ("- <&-", 2, b"", b"standard input is empty"),
+    ]:
+        ended = subprocess.run(command + arguments, shell=True, capture_output=True)
+        assert ended.returncode == status
+        assert ended.stdout.startswith(stdout)
+        assert ended.stderr.startswith(stderr)
+        assert bool(ended.stdout) == bool(stdout)
+    assert (tmp_path / "out.csv").read_text().startswith("review,probability,prediction\ngood,0.")
+
+
+def test_number_of_workers(model_file, capsys):
+    for number in ("0", "x", "1025"):
+        with pytest.raises(SystemExit) as ended:
+            main(["score", model_file, "in.csv", "--workers", number])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.endswith(f"{number} is no number from 1 to 1024\n")
 
 
 def test_standard_input_and_output(model, model_file, rated_file, tmp_path):

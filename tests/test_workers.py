@@ -1,6 +1,7 @@
 """Texts scored here and in other processes, which give the same and never outlive this one."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +116,27 @@ def test_a_worker_that_dies(rated_file, tmp_path):
     with pytest.raises(ChildProcessError, match="use fewer than 2"):
         score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(rated_file, tmp_path, sent):
+    """As a terminal does it, with a signal to each process; or as `kill` does, to the first."""
+    folder = tmp_path / "out"
+    command = [sys.executable, "-m", "sentiment_helpers", "score", str(MODEL), "-", "--output",
+               str(folder / "out.csv"), "--workers", "2"]  # fmt: skip
+    rows = rated_file.read_bytes()
+    rows += rows.partition(b"\n")[2] * 30
+    options = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
+    with subprocess.Popen(command, **options) as process:
+        process.stdin.write(rows)
+        process.stdin.close()
+        while not folder.exists():
+            time.sleep(0.01)
+        time.sleep(0.3)
+        (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
+        error = process.stderr.read()
+    assert (process.returncode, error) == (130, b"interrupted\n")
+    assert list(folder.iterdir()) == []
 
 
 def test_workers_end_with_their_parent(tmp_path):
