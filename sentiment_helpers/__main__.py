@@ -101,7 +101,7 @@ def _show(options: argparse.Namespace) -> None:
         model = sh.load(path)
         if isinstance(model, sh.Together):
             weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
-            print(f"{path}: {model.title}\n  weights of their log-odds: {weights}")
+            print(f"{path}: {one_line(model.title)}\n  weights of their log-odds: {weights}")
             continue
         classifier = model[-1]
         if not hasattr(classifier, "history_"):  # one of scikit-learn's

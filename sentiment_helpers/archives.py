@@ -10,14 +10,13 @@ import hashlib
 import io
 import math
 import os
-import pickle
 import pickletools
 import struct
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from sentiment_helpers.files import FileError, written_whole
@@ -35,13 +34,6 @@ _DTYPES = {
     "LongStorage": torch.int64,
     "BoolStorage": torch.bool,
 }
-# What a pickle of plain values and tensors is made of.
-_OPCODES = frozenset(
-    "PROTO STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT "
-    "BINUNICODE SHORT_BINUNICODE EMPTY_LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 "
-    "EMPTY_DICT SETITEM SETITEMS BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL REDUCE BUILD "
-    "BINPERSID".split()
-)
 
 
 class CheckpointError(FileError):
@@ -49,16 +41,21 @@ class CheckpointError(FileError):
 
 
 def write(content: dict, path: str | os.PathLike) -> None:
-    """Write tensors and plain values to `path`, whole or not at all, for `torch.load`.
+    """Write tensors and plain values to `path`, whole or not at all, for `torch.load`. NumPy's
+    numbers become Python's.
 
     Raises:
-        ValueError: more than `MAX_BYTES`, which `read` would refuse.
+        ValueError: what `read` would refuse: more than `MAX_BYTES`, values that are not plain.
         OSError: `path` cannot be written.
     """
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(_plain(content), buffer)
     if buffer.tell() + _SEALED > MAX_BYTES:
         raise ValueError(f"{path} would be larger than {MAX_BYTES:,} bytes, and is not written")
+    try:
+        _checked(buffer.getvalue())
+    except _Refused as error:
+        raise ValueError(f"{path} is not written, since it would be refused: {error}") from None
     # The archive ends with the length of its comment.
     archive = buffer.getvalue()[:-2] + struct.pack("<H", _SEALED)
     with written_whole(path) as temporary, temporary.open("wb") as file:
@@ -87,9 +84,7 @@ def read(path: str | os.PathLike) -> dict:
         if seal != _SEAL + digest.encode():
             raise CheckpointError(f"{path} is damaged: its checksum is wrong")
     try:
-        members = _members(data)
-        described = _Described(*members).load()
-        _count(described)
+        described, members = _checked(data)
         if sealed:
             return _loaded(*members)
     except _Refused as error:
@@ -104,6 +99,24 @@ def read(path: str | os.PathLike) -> dict:
 
 class _Refused(Exception):
     """Says what a file holds that no saved model does."""
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {_plain(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return value
+
+
+def _checked(data: bytes) -> tuple[object, tuple[bytes, dict[str, bytes]]]:
+    """What an archive describes, and the members that do."""
+    members = _members(data)
+    described = _described(*members)
+    _check_size(described, members[1])
+    return described, members
 
 
 def _members(data: bytes) -> tuple[bytes, dict[str, bytes]]:
@@ -144,44 +157,103 @@ class _Tensor(NamedTuple):
     shape: tuple[int, ...]
 
 
-class _Described(pickle.Unpickler):
-    """Reads a pickle with a `_Tensor` in place of each tensor: nothing that it names is run, and
-    nothing is allocated that is larger than the pickle."""
+class _Name(NamedTuple):
+    """What a pickle would have imported."""
 
-    def __init__(self, pickled: bytes, storages: dict[str, bytes]):
-        for opcode, argument, _ in pickletools.genops(pickled):
-            if opcode.name == "GLOBAL":
-                self.find_class(*argument.split(" ", 1))
-            elif opcode.name not in _OPCODES:
+    module: str
+    name: str
+
+
+_ORDERED = _Name("collections", "OrderedDict")
+_REBUILT = _Name("torch._utils", "_rebuild_tensor_v2")
+
+
+def _described(pickled: bytes, storages: dict[str, bytes]):
+    """What a pickle describes, with a `_Tensor` in place of each tensor.
+
+    Of pickle's commands, the few that plain values and tensors need are carried out here: nothing
+    that is named is imported or called, and nothing is made that is larger than the pickle.
+    """
+    stack, marks, memo = [], [], {}
+
+    def popped(count=None) -> list:
+        place = marks.pop() if count is None else len(stack) - count
+        if place < 0:
+            raise _Refused("its pickle is cut off")
+        values = stack[place:]
+        del stack[place:]
+        return values
+
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
+        if number > MAX_PARTS:
+            raise _Refused(f"its pickle has more than {MAX_PARTS:,} parts")
+        match opcode.name:
+            case "PROTO":
+                pass
+            case "STOP":
+                return stack.pop()
+            case "MARK":
+                marks.append(len(stack))
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
+            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE":
+                stack.append(argument)
+            case "EMPTY_LIST" | "EMPTY_DICT" | "EMPTY_TUPLE":
+                stack.append({"EMPTY_LIST": [], "EMPTY_DICT": {}, "EMPTY_TUPLE": ()}[opcode.name])
+            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
+                stack.append(tuple(popped(int(opcode.name[5:]) if opcode.name[5:] else None)))
+            case "APPEND" | "APPENDS":
+                values = popped(1 if opcode.name == "APPEND" else None)
+                list.extend(stack[-1], values)
+            case "SETITEM" | "SETITEMS":
+                values = popped(2 if opcode.name == "SETITEM" else None)
+                if any(type(key) not in (str, int) for key in values[::2]):
+                    raise _Refused("a key in it is neither a text nor a whole number")
+                dict.update(stack[-1], zip(values[::2], values[1::2], strict=True))
+            case "BINPUT" | "LONG_BINPUT":
+                memo[argument] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "GLOBAL":
+                name = _Name(*argument.split(" ", 1))
+                known = name in (_ORDERED, _REBUILT)
+                if not known and (name.module != "torch" or name.name not in _DTYPES):
+                    raise _Refused(f"its pickle could run code (it names {'.'.join(name)})")
+                stack.append(name)
+            case "BINPERSID":
+                stack.append(_storage(stack.pop(), storages))
+            case "REDUCE":
+                function, arguments = popped(2)
+                if function == _ORDERED and arguments == ():
+                    stack.append({})
+                elif function == _REBUILT:
+                    stack.append(_tensor(*arguments))
+                else:
+                    raise _Refused("its pickle could run code (it calls something)")
+            case "BUILD":  # what PyTorch notes of a state_dict beside the weights
+                if type(popped(1)[0]) is not dict or type(stack[-1]) is not dict:
+                    raise _Refused("its pickle could run code (it sets attributes)")
+            case _:
                 raise _Refused(f"its pickle could run code (it uses {opcode.name})")
-            elif opcode.name.endswith("PUT") and argument > len(pickled):
-                raise _Refused("its pickle claims more memory than it can need")
-        super().__init__(io.BytesIO(pickled))
-        self._storages = storages
+    raise _Refused("its pickle is cut off")
 
-    def find_class(self, module: str, name: str):
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        if module == "torch" and name in _DTYPES:
-            return name
-        raise _Refused(f"its pickle could run code (it names {module}.{name})")
 
-    def persistent_load(self, pid) -> tuple[torch.dtype, int]:
-        """The dtype and the number of the values in a storage."""
-        kind, name, key, _, count = pid
-        dtype = _DTYPES[name]
-        if kind != "storage" or type(count) is not int:
-            raise _Refused("its pickle refers to something that is no tensor's values")
-        if len(self._storages[key]) != count * dtype.itemsize:
-            raise _Refused(f"the values of storage {key} are not as many as its pickle says")
-        return dtype, count
+def _storage(reference, storages: dict[str, bytes]) -> tuple[torch.dtype, int]:
+    """The dtype and the number of the values in a storage."""
+    kind, name, key, _, count = reference
+    dtype = _DTYPES[name.name]
+    if kind != "storage" or type(count) is not int:
+        raise _Refused("its pickle refers to something that is no tensor's values")
+    if len(storages[key]) != count * dtype.itemsize:
+        raise _Refused(f"the values of storage {key!r:.20} are not as many as its pickle says")
+    return dtype, count
 
 
 def _tensor(storage, offset, size, stride, *_) -> _Tensor:
     dtype, count = storage
     size, stride = tuple(size), tuple(stride)
+    if len(size) > 8:
+        raise _Refused(f"a tensor has {len(size):,} dimensions")
     if not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
         raise _Refused("a tensor's shape is not of whole numbers")
     dense = [math.prod(size[place + 1 :]) for place in range(len(size))]
@@ -193,17 +265,23 @@ def _tensor(storage, offset, size, stride, *_) -> _Tensor:
     return _Tensor(dtype, size)
 
 
-def _count(value, so_far: int = 0) -> int:
-    """How many parts a value has, those that it holds more than once each time."""
-    if so_far > MAX_PARTS:
-        raise _Refused(f"it has more than {MAX_PARTS:,} parts")
-    so_far += 1
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, list | tuple) and not isinstance(value, _Tensor):
-        for part in value:
-            so_far = _count(part, so_far)
-    return so_far
+def _check_size(described, storages: dict[str, bytes]) -> None:
+    """`_Refused` where what a file holds once is in use so often that it becomes large."""
+    parts, values = 0, sum(map(len, storages.values()))
+    waiting = [described]
+    while waiting:
+        value = waiting.pop()
+        parts += 1
+        if isinstance(value, _Tensor):
+            values -= math.prod(value.shape) * value.dtype.itemsize
+        elif isinstance(value, dict):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, list | tuple):
+            waiting += value
+        if parts > MAX_PARTS:
+            raise _Refused(f"it has more than {MAX_PARTS:,} parts")
+        if values < 0:
+            raise _Refused("its tensors are larger than itself, since they share values")
 
 
 def _what_else(path: Path, described) -> str:

@@ -14,6 +14,7 @@ from sentiment_helpers import archives
 from sentiment_helpers.archives import CheckpointError
 from sentiment_helpers.bags import BagClassifier
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
+from sentiment_helpers.estimators import checked_classes
 from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.together import Together
 
@@ -58,7 +59,7 @@ def load(path: str | os.PathLike) -> Pipeline | Together:
         raise CheckpointError(f"{path} was not written by sentiment_helpers.save")
     version = content.get("version")
     if type(version) is not int or version < VERSION:
-        raise CheckpointError(f"{path} has format version {version}, which is no longer read")
+        raise CheckpointError(f"{path} has format version {version!r:.80}, which is not read")
     if version > VERSION:
         raise CheckpointError(
             f"{path} has format version {version}, newer than {VERSION}: update sentiment_helpers"
@@ -131,8 +132,12 @@ def _content(model: Pipeline | Together) -> dict:
 def _model(content: dict) -> Pipeline | Together:
     if "models" in content:
         model = Together([(name, _model(member)) for name, member in content["models"].items()])
+        if any(type(name) is not str for name, _ in model.models):
+            raise ValueError("the models have no names")
         model.classes_ = np.array(content["classes"])
-        model.weights_ = np.array(content["weights"])
+        model.weights_ = np.array(content["weights"], np.float64)
+        if model.weights_.shape != (len(model.models),):
+            raise ValueError("there is not one weight for each model")
         model.intercept_ = content["intercept"]
         if not np.isfinite([*model.weights_, model.intercept_]).all():
             raise ValueError("a weight is not finite")
@@ -178,6 +183,8 @@ def _tfidf_parameters(parameters: dict) -> dict:
 
 
 def _tfidf_state(vectorizer: TfidfVectorizer) -> dict:
+    if vectorizer.dtype != np.float64:
+        raise ValueError("a TfidfVectorizer of another dtype than np.float64 cannot be saved")
     return {
         "parameters": _tfidf_parameters(vectorizer.get_params()),
         "words": "\n".join(vectorizer.get_feature_names_out()),
@@ -188,12 +195,16 @@ def _tfidf_state(vectorizer: TfidfVectorizer) -> dict:
 def _tfidf(state: dict) -> TfidfVectorizer:
     parameters = _tfidf_parameters(state["parameters"])
     vectorizer = TfidfVectorizer(vocabulary=state["words"].split("\n"), **parameters)
-    vectorizer.idf_ = state["idf"].numpy()
+    if not (state["idf"] < 1e6).all():  # the rarest of 10¹⁰⁰ words has 231
+        raise ValueError("an inverse document frequency is too large")
+    vectorizer.idf_ = _array(state["idf"], len(vectorizer.vocabulary))
     return vectorizer
 
 
 def _regression_state(regression: LogisticRegression) -> dict:
     check_is_fitted(regression)
+    if len(regression.classes_) != 2:
+        raise ValueError("a LogisticRegression of two classes can be saved")
     return {
         "classes": regression.classes_.tolist(),
         "coef": torch.from_numpy(regression.coef_),
@@ -203,11 +214,18 @@ def _regression_state(regression: LogisticRegression) -> dict:
 
 def _regression(state: dict) -> LogisticRegression:
     regression = LogisticRegression()
-    regression.classes_ = np.array(state["classes"])
-    regression.coef_ = state["coef"].numpy()
-    regression.intercept_ = state["intercept"].numpy()
-    regression.n_features_in_ = regression.coef_.shape[1]
+    regression.classes_ = checked_classes(state["classes"])
+    regression.n_features_in_ = state["coef"].shape[-1]
+    regression.coef_ = _array(state["coef"], 1, regression.n_features_in_)
+    regression.intercept_ = _array(state["intercept"], 1)
     return regression
+
+
+def _array(tensor: torch.Tensor, *shape: int) -> np.ndarray:
+    """A tensor as an array; `ValueError` where it is not float64 of that shape."""
+    if tensor.dtype != torch.float64 or tensor.shape != shape:
+        raise ValueError(f"{tensor.dtype} of {tuple(tensor.shape)} is not float64 of {shape}")
+    return tensor.numpy()
 
 
 # For each step that can be saved: from it to its state, and back.

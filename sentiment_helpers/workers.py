@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +21,7 @@ from sentiment_helpers.archives import CheckpointError
 from sentiment_helpers.features import CorpusTransformer
 from sentiment_helpers.together import Together
 
+MAX_VALUES = 2**22  # in memory at once, of the features or the hidden units of reviews
 T = TypeVar("T")
 
 
@@ -40,6 +41,24 @@ def score_texts(model: Pipeline | Together, texts: list[str]) -> Scored:
     """
     if not texts:
         return Scored(np.empty(0), {})
+    size = max(MAX_VALUES // _width(model), 1)
+    parts = [_scored(model, texts[at : at + size]) for at in range(0, len(texts), size)]
+    counts = Counter()
+    for part in parts:
+        counts.update(part.counts)
+    return Scored(np.concatenate([part.probabilities for part in parts]), dict(counts))
+
+
+def _width(model: Pipeline | Together) -> int:
+    """How many values a review at most becomes."""
+    if isinstance(model, Together):
+        return max(_width(member) for _, member in model.models)
+    if not isinstance(model, Pipeline) or not isinstance(model[0], CorpusTransformer):
+        return 1
+    return max(model[-1].n_features_in_, getattr(model[-1], "hidden_size", 1))
+
+
+def _scored(model: Pipeline | Together, texts: list[str]) -> Scored:
     if isinstance(model, Pipeline) and isinstance(model[0], CorpusTransformer):
         features, *counted = model[0].transform_counted(texts)
         probabilities = model[1:].predict_proba(features)[:, 1]

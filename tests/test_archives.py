@@ -1,5 +1,6 @@
 """Strangers' .pt files: what is refused, and that nothing in them is run."""
 
+import datetime
 import hashlib
 import io
 import os
@@ -8,6 +9,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -154,11 +156,63 @@ def test_tensors_lie_within_their_values(path, old, new, says):
         archives.read(path)
 
 
-def test_memory_that_a_pickle_claims(path):
-    pickled = b"\x80\x02Nr\xff\xff\xff\x7f."  # keeps None as the 2,147,483,647th of its values
-    sealed(members_of(path) | {"data.pkl": pickled}, path)
-    with pytest.raises(CheckpointError, match="claims more memory"):
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+BAD_PICKLES = {
+    # Keys whose hash alone would take for ever, or all of the stack.
+    "doubled": (b"})" + b"2\x86" * 60 + b"Ns.", "it uses DUP"),
+    "nested": (b"})" + b"\x85" * 900_000 + b"Ns.", "neither a text nor a whole number"),
+    "remembered": (b"})q\0" + b"h\0h\0\x86q\0" * 60 + b"h\0Ns.", "neither a text nor"),
+    "many": (b"](" + b"}" * 2_000_000 + b"e.", "more than 1,000,000 parts"),
+    "attributes": (
+        b"ctorch._utils\n_rebuild_tensor_v2\nN}" + text("__doc__") + text("x") + b"s\x86b.",
+        "sets attributes",
+    ),
+    "called": (b"ccollections\nOrderedDict\nN\x85R.", "calls something"),
+    "no end": (b"(NN", "damaged"),
+    "no mark": (b"NNe.", "damaged"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PICKLES)
+@pytest.mark.parametrize("with_checksum", [True, False])
+def test_pickles_that_nobody_writes(path, kind, with_checksum):
+    pickled, says = BAD_PICKLES[kind]
+    sealed(members_of(path) | {"data.pkl": b"\x80\x02" + pickled}, path)
+    if not with_checksum:
+        path.write_bytes(path.read_bytes().replace(b"sha256:", b"SHA256:"))
+    before = archives._tensor.__doc__
+    with pytest.raises(CheckpointError, match=says):
         archives.read(path)
+    assert archives._tensor.__doc__ == before
+
+
+def test_many_dimensions(path):
+    tensor = torch.zeros(1).view([1] * 9)
+    with pytest.raises(ValueError, match="9 dimensions"):
+        archives.write({"tensor": tensor}, path)
+
+
+def test_values_that_are_shared(path, tmp_path):
+    """Tensors that are views of one another, or the same one: a small file with large contents."""
+    values = torch.zeros(1000)
+    torch.save({"format": "x", "all": values, "some": values[:1]}, path)
+    with pytest.raises(CheckpointError, match="they share values"):
+        archives.read(path)
+    with pytest.raises(ValueError, match=r"y\.pt is not written, .* they share values"):
+        archives.write({"one": values, "two": [values]}, tmp_path / "y.pt")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_numbers_of_numpy(path):
+    content = {"a": [np.float64(0.1), np.int64(2), np.bool_(True)], np.str_("b"): (np.float32(1),)}
+    archives.write(content, path)
+    assert archives.read(path) == {"a": [0.1, 2, True], "b": (1.0,)}
+    assert type(archives.read(path)["a"][0]) is float
+    with pytest.raises(ValueError, match=r"x\.pt is not written, .*it names datetime"):
+        archives.write({"a": datetime.date(2000, 1, 1)}, path)
 
 
 def test_lists_within_lists(path):

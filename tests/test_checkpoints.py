@@ -3,6 +3,7 @@
 import copy
 import os
 
+import numpy as np
 import pytest
 import torch
 from sklearn.dummy import DummyClassifier
@@ -77,8 +78,8 @@ def parameter(content, **values):
 
 CHANGES = {
     "newer": (lambda c: c.update(version=3), "version 3, newer than 2: update"),
-    "older": (lambda c: c.update(version=1), "version 1, which is no longer read"),
-    "no number": (lambda c: c.update(version="2"), "version 2, which"),
+    "older": (lambda c: c.update(version=1), "version 1, which is not read"),
+    "no number": (lambda c: c.update(version="2"), "version '2', which is not read"),
     "another's": (lambda c: c.update(format="x"), "not written by"),
     "more": (lambda c: c.update(more=1), "other parts than it should"),
     "no weight": (lambda c: last(c)["weights"].popitem(), "weights are not those"),
@@ -86,12 +87,15 @@ CHANGES = {
     "shape": (lambda c: weight(c, torch.zeros(2)), "weights are not those"),
     "dtype": (lambda c: weight(c, torch.zeros(1).double()), "torch.float64 of"),
     "not finite": (lambda c: weight(c, torch.tensor([torch.nan])), "not finite"),
-    "layers": (lambda c: parameter(c, num_layers=10**9), "too few"),
-    "size": (lambda c: parameter(c, hidden_size=10**6), "weights are not those"),
+    "layers": (lambda c: parameter(c, num_layers=10**9), "'num_layers' parameter .* must be"),
+    "more layers": (lambda c: parameter(c, num_layers=1000), "too few"),
+    "size": (lambda c: parameter(c, hidden_size=10**6), "'hidden_size' parameter .* must be"),
+    "another size": (lambda c: parameter(c, hidden_size=10), "weights are not those"),
     "dropout": (lambda c: parameter(c, dropout=1.5), "'dropout' parameter .* must be"),
     "cell": (lambda c: parameter(c, cell_type="os"), "cell_type is 'os'"),
     "unknown": (lambda c: parameter(c, more=1), "unexpected keyword"),
-    "features": (lambda c: last(c).update(n_features_in=10**9), "weights are not those"),
+    "many features": (lambda c: last(c).update(n_features_in=10**9), "is 1000000000, not 1 to"),
+    "other features": (lambda c: last(c).update(n_features_in=10), "weights are not those"),
     "no features": (lambda c: last(c).update(n_features_in=-1), "number of features is -1"),
     "classes": (lambda c: last(c).update(classes=[1, 1]), "not two in order"),
     "history": (lambda c: last(c).update(history=[{"epoch": 1}]), "history is not that"),
@@ -122,7 +126,7 @@ def test_refused_content(saved, tmp_path, kind):
 
 def test_nothing_large_is_made_of_a_small_file(saved, tmp_path, monkeypatch):
     content = archives.read(saved)
-    parameter(content, hidden_size=2**15)
+    parameter(content, hidden_size=2**14)
     archives.write(content, tmp_path / "m.pt")
     made = []
     monkeypatch.setattr(
@@ -176,11 +180,62 @@ def test_refused_tfidf(tmp_path, kind):
         load(tmp_path / "m.pt")
 
 
+def large(content):
+    first(content)["idf"].fill_(1.7e308)
+
+
+LINEAR = {
+    "intercepts": (lambda c: last(c).update(intercept=torch.zeros(2).double()), "not float64 of"),
+    "rows": (lambda c: last(c).update(coef=torch.zeros(30, 2).double()), "not float64 of"),
+    "whole": (lambda c: last(c).update(coef=torch.zeros(1, 2).long()), "int64 of"),
+    "half": (lambda c: first(c).update(idf=torch.ones(2).half()), "float16 of"),
+    "idf": (lambda c: first(c).update(idf=torch.ones(3).double()), "not float64 of"),
+    "large": (large, "too large"),
+    "classes": (lambda c: last(c).update(classes=None), "not two in order"),
+    "reversed": (lambda c: last(c).update(classes=[1, 0]), "not two in order"),
+    "text": (lambda c: last(c).update(classes="ab"), "not two in order"),
+}
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_refused_regressions(tmp_path, kind):
+    change, says = LINEAR[kind]
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["good", "bad"], [1, 0])
+    save(model, tmp_path / "m.pt")
+    content = archives.read(tmp_path / "m.pt")
+    change(content)
+    archives.write(content, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=says):
+        load(tmp_path / "m.pt")
+
+
+def test_what_a_file_would_not_keep_is_not_saved(tmp_path):
+    texts, floats = ["good", "bad", "dull"], TfidfVectorizer(dtype=np.float32)
+    for model, labels, says in [
+        (make_pipeline(floats, LogisticRegression()), [1, 0, 0], "dtype"),
+        (make_pipeline(TfidfVectorizer(), LogisticRegression()), [0, 1, 2], "of two classes"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            save(model.fit(texts, labels), tmp_path / "m.pt")
+
+
+def test_numbers_from_a_search(model, reviews, tmp_path):
+    """NumPy's numbers, as `RandomizedSearchCV` draws them, are saved as Python's."""
+    texts, labels = reviews["review"][:100], reviews["label"][:100]
+    classifier = BiRNNClassifier(num_layers=np.int64(1), lr=np.float64(1e-3), max_epochs=1)
+    model = make_pipeline(model[0], classifier).fit(texts, labels)
+    save(model, tmp_path / "m.pt")
+    loaded = load(tmp_path / "m.pt")
+    assert (loaded.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert type(loaded[-1].lr) is float
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"weights": [float("inf")]}, "not finite"),
-        ({"weights": [1.0, 1.0]}, "ValueError"),
+        ({"weights": [1.0, 1.0]}, "one weight for each"),
+        ({"weights": [[1.0]]}, "one weight for each"),
         ({"intercept": float("nan")}, "not finite"),
         ({"classes": [0, 2]}, "different classes"),
         ({"models": {}}, "ValueError"),
@@ -190,8 +245,12 @@ def test_refused_together(model, reviews, tmp_path, change, says):
     both = Together([("one", model)]).fit(reviews["review"][300:400], reviews["label"][300:400])
     save(both, tmp_path / "m.pt")
     assert load(tmp_path / "m.pt").weights_ == both.weights_
-    archives.write(archives.read(tmp_path / "m.pt") | change, tmp_path / "m.pt")
+    content = archives.read(tmp_path / "m.pt")
+    archives.write(content | change, tmp_path / "m.pt")
     with pytest.raises(CheckpointError, match=says):
+        load(tmp_path / "m.pt")
+    archives.write(content | {"models": {1: content["models"]["one"]}}, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="no names"):
         load(tmp_path / "m.pt")
 
 

@@ -94,6 +94,20 @@ def test_processes_share_the_cores(model, monkeypatch):
     assert given == [(model, 2)]
 
 
+def test_wide_models_score_few_reviews_at_once(model, reviews, monkeypatch):
+    texts = reviews["review"][:50].tolist()
+    expected, sizes = score_texts(model, texts), []
+    monkeypatch.setattr(workers, "MAX_VALUES", 1000)
+    real = workers._scored
+    monkeypatch.setattr(workers, "_scored", lambda m, t: sizes.append(len(t)) or real(m, t))
+    scored = score_texts(model, texts)
+    assert sizes == [20, 20, 10]  # of 50 values each
+    assert scored.counts == expected.counts
+    assert scored.probabilities == pytest.approx(expected.probabilities, abs=1e-7)
+    for members in ([("a", model)], [("a", make_pipeline(FunctionTransformer())), ("b", model)]):
+        assert workers._width(Together(members)) == 50
+
+
 class NoNumber(DummyClassifier):
     def predict_proba(self, X):
         return np.full((len(X), 2), np.nan)
