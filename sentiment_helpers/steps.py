@@ -62,8 +62,12 @@ class Steps:
         return norm
 
     def state(self) -> dict:
-        """How many steps were taken, and Adam's averages."""
-        return {"taken": self.taken, "adam": self.optimizer.state_dict()["state"]}
+        """How many steps were taken, and Adam's averages: zeros before the first."""
+        adam = self.optimizer.state_dict()["state"] or {
+            number: {"step": torch.zeros(()), "exp_avg": zeros, "exp_avg_sq": zeros}
+            for number, zeros in enumerate(map(torch.zeros_like, self.flat))
+        }
+        return {"taken": self.taken, "adam": adam}
 
     def restore(self, state: dict) -> None:
         """Go on after the steps of another run; the weights are not among what it needs."""

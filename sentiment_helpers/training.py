@@ -128,6 +128,7 @@ def fit(
         ValueError: a side has no rows, other numbers of inputs and labels, an input that is not
             finite, or a label other than 0 and 1; the schedule is unknown; the first epoch's loss
             is not finite; or `resume` holds something else than the state of this training.
+        TypeError: `resume` is no path.
         OSError: `resume` cannot be written.
 
     Warns:
@@ -148,8 +149,8 @@ def fit(
         fingerprint = resuming.fingerprint(network, chain(*sides.values()), parameters)
         state = resuming.read(resume, fingerprint)
     history, stopping = History(), EarlyStopping(patience)
-    steps = -(-len(train[0]) // batch_size) * max_epochs
-    step = Steps(network, lrs, shares(schedule, steps), max_norm)
+    batches = -(-len(train[0]) // batch_size)
+    step = Steps(network, lrs, shares(schedule, batches * max_epochs), max_norm)
     order = torch.Generator().manual_seed(random_state)
     bar = tqdm(
         total=max_epochs,
@@ -160,12 +161,12 @@ def fit(
         bar_format="{desc} |{bar:10}| {n}/{total} epochs {elapsed}{postfix}",
     )
     devices = [train[0].device] if train[0].is_cuda else []
-    parts = resuming.Parts(network, step, order, stopping, history, devices)
+    parts = resuming.Parts(network, step, order, stopping, history, devices, batches, len(valid[0]))
     try:
         with torch.random.fork_rng(devices), _threads_for(network), bar:
             torch.manual_seed(random_state)
             if state is not None:
-                parts.restore(state)
+                parts.restore(state, resume)
                 bar.update(len(history.epochs))
             while history.stopped == "max_epochs" and len(history.epochs) < max_epochs:
                 epoch = len(history.epochs) + 1

@@ -245,6 +245,8 @@ def test_another_training_is_refused(path, change):
         {"format": "sentiment_helpers pipeline", "version": 1, "steps": []},
         {"format": resuming.FORMAT, "version": resuming.VERSION + 1, "fingerprint": "", "state": 0},
         {},
+        {"format": resuming.FORMAT, "version": resuming.VERSION, "state": {}},
+        {"format": resuming.FORMAT, "version": resuming.VERSION, "fingerprint": ""},
     ],
 )
 def test_another_archive_is_refused(path, content):
@@ -253,6 +255,93 @@ def test_another_archive_is_refused(path, content):
     with pytest.raises(ValueError, match=says):
         run(resume=path)
     assert archives.read(path) == content
+
+
+def put(*place, value=None):
+    """A change of what stands in a state under some keys; None: there is nothing any more."""
+
+    def change(state):
+        for key in place[:-1]:
+            state = state[key]
+        if value is None:
+            del state[place[-1]]
+        else:
+            state[place[-1]] = value
+
+    return change
+
+
+def spoil(*place):
+    """A NaN in a tensor of a state."""
+
+    def change(state):
+        for key in place:
+            state = state[key]
+        state.view(-1)[0] = torch.nan
+
+    return change
+
+
+WRONG = {
+    **{f"no {part}": put(part) for part in ("weights", "step", "order", "random", "stopping")},
+    "no history": put("history"),
+    "more": put("more", value=1),
+    "no weight": put("weights", "0.bias"),
+    "weight of another shape": put("weights", "0.bias", value=torch.zeros(1)),
+    "weight of another dtype": put("weights", "0.bias", value=torch.zeros(8).double()),
+    "weight that is NaN": spoil("weights", "0.bias"),
+    "buffer that is NaN": spoil("weights", "1.running_var"),
+    "best weight that is NaN": spoil("stopping", "_weights", "0.bias"),
+    "no best weights": put("stopping", "_weights"),
+    "averages of none": put("step", "adam", 1),
+    "averages of another shape": put("step", "adam", 0, "exp_avg", value=torch.zeros(3)),
+    "averages that are NaN": spoil("step", "adam", 0, "exp_avg_sq"),
+    "other steps": put("step", "taken", value=10**15),
+    "part of a step": put("step", "taken", value=8.0),
+    "order of another shape": put("order", value=torch.zeros(3, dtype=torch.uint8)),
+    "order of none": put("order", value=torch.zeros(5056, dtype=torch.uint8)),
+    "random numbers of none": put("random", value=torch.zeros(5056, dtype=torch.uint8)),
+    "random numbers of a GPU": put("random_cuda", value=[torch.zeros(3)]),
+    "method": put("stopping", "step", value=1),
+    "method of the history": put("history", "__class__", value=1),
+    "patience": put("stopping", "patience", value=9),
+    "best epoch": put("stopping", "best_epoch", value=7),
+    "best loss": put("stopping", "best_loss", value=0.0),
+    "misses": put("stopping", "misses", value=-1),
+    "no epochs": put("history", "epochs", value=[]),
+    "epochs of another kind": put("history", "epochs", 1, value=5),
+    "epoch that is none": put("history", "epochs", 1, "epoch", value=3),
+    "figure that is none": put("history", "epochs", 1, "train_loss", value="low"),
+    "other figures": put("history", "epochs", 1, "train_loss"),
+    "end": put("history", "stopped", value="interrupted"),
+    "probabilities": put("history", "probabilities", 1, value=torch.zeros(29)),
+    "probabilities of no epoch": put("history", "probabilities", 9, value=torch.zeros(30)),
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_a_state_that_no_training_comes_to_is_refused(path, change):
+    """With a right checksum and fingerprint; nothing of it is taken over."""
+    with pytest.raises(RuntimeError):
+        run((3, RuntimeError()), resume=path)
+    content = archives.read(path)
+    change(content["state"])
+    archives.write(content, path)
+    arguments, choices = start(resume=path)
+    before = {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
+    random = torch.get_rng_state()
+    with pytest.raises(archives.CheckpointError, match="cannot have come to") as caught:
+        training.fit(*arguments, **choices)
+    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).endswith("): delete it, or name another file")
+    assert before == {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("value", [5, True, b"state.pt", ["state.pt"]])
+def test_what_is_no_path_is_refused(value):
+    with pytest.raises(TypeError, match=r"the file to resume from is .*, which is no path"):
+        run(resume=value)
 
 
 def test_what_is_no_archive_is_refused(path):
@@ -300,9 +389,12 @@ def test_random_numbers_of_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, at: put.update({at: state}))
     network = Net()
     step = steps.Steps(network, {"": 0.1}, iter([]), 1.0)
-    others = torch.Generator(), training.EarlyStopping(2), training.History()
-    parts = resuming.Parts(network, step, *others, list(kept))
-    parts.restore(parts.state())
+    stopping, history = training.EarlyStopping(2), training.History()
+    history.epochs.append({"epoch": 1, "valid_loss": 0.5})
+    stopping.step(1, 0.5, network)
+    others = torch.Generator(), stopping, history
+    parts = resuming.Parts(network, step, *others, list(kept), batches=0, valid_rows=30)
+    parts.restore(parts.state(), "state.pt")
     assert put == kept
 
 
