@@ -1,6 +1,7 @@
 """GloVe word vectors as one read-only table (Pennington et al. 2014). Knows nothing of texts."""
 
 import hashlib
+import io
 import logging
 import os
 import re
@@ -26,6 +27,7 @@ SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
 MAX_WORDS = 10_000_000  # lines of a table; the largest of Stanford's has 2.2 million
 MAX_LINE = 2**20  # bytes; 300 values take 3,000
+MAX_VALUES = 4096  # of a word
 _HEADER = 128  # bytes: the length of a .npy header for any table that a disk can hold
 _log = logging.getLogger(__name__)
 
@@ -157,7 +159,12 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
     from pyarrow import csv
 
     with _reading(source, member) as file:
-        columns = len(file.readline(MAX_LINE).split(b" "))
+        # Like the parser: "\r" alone ends a line, too.
+        columns = len(re.split(rb"[\r\n]", file.readline(MAX_LINE), maxsplit=1)[0].split(b" "))
+    if columns - 1 > MAX_VALUES:
+        raise GloveFileError(
+            f"{source}: line 1 has {columns - 1:,} values, and {MAX_VALUES:,} are the most"
+        )
     rows, names = 0, [str(i) for i in range(columns)]
     types = dict.fromkeys(names, pyarrow.float32()) | {"0": pyarrow.string()}
     try:
@@ -196,17 +203,17 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
 
 def _first_fault(file: BinaryIO, columns: int, error: Exception) -> str:
     """What is wrong with a GloVe text file, and on which line; read line by line, slowly."""
-    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), 1):
+    text = io.TextIOWrapper(file, "utf-8", "surrogateescape")  # "\r" alone ends a line, too
+    for number, line in enumerate(iter(lambda: text.readline(MAX_LINE), ""), 1):
         if len(line) == MAX_LINE:
             return f"line {number} is longer than {MAX_LINE:,} bytes"
-        if number == 1 and line.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        if number == 1 and line.lstrip().lower().startswith(("<!doctype", "<html")):
             return "a web page saved under this name, not vectors; delete it and fetch it again"
-        if not line.strip():
+        if not line.strip(" \n"):
             continue  # the parser passes over empty lines too
-        try:
-            word, *values = line.decode().rstrip("\r\n").split(" ")
-        except UnicodeDecodeError:
+        if re.search("[\udc80-\udcff]", line):
             return f"line {number} is not UTF-8 text"
+        word, *values = line.rstrip("\n").split(" ")
         if len(values) != columns - 1 or columns < 2:
             return f"line {number} has {len(values)} values, {max(columns - 1, 1)} expected"
         for value in values:
@@ -234,6 +241,9 @@ def _reading(source: Path, member: str | None):
     with ExitStack() as opened:
         try:
             archive = opened.enter_context(zipfile.ZipFile(source))
+            kind = archive.getinfo(member).compress_type
+            if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile(f"{member} is neither stored nor deflated")
             file = opened.enter_context(archive.open(member))
         except KeyError:
             raise GloveFileError(f"{source} has no member {member}") from None

@@ -177,6 +177,36 @@ def test_refused_zips(project):
         load_glove(archive)
 
 
+def test_a_carriage_return_ends_a_line_too(source):
+    source.write_bytes(TEXT.replace("\n", "\r").encode())
+    assert contents(load_glove(source)) == TABLE
+    source.write_bytes(b"a 1 2\rb\rc 1 2\n")
+    with pytest.raises(GloveFileError, match="line 2 has 0 values, 2 expected"):
+        load_glove(source)
+
+
+def test_wide_tables_are_refused(source):
+    """Before anything is parsed."""
+    source.write_text("a" + " 1" * module.MAX_VALUES + "\n")
+    assert load_glove(source).vectors.shape == (1, module.MAX_VALUES)
+    source.write_text("a" + " 1" * (module.MAX_VALUES + 1) + "\n")
+    with pytest.raises(GloveFileError, match="line 1 has 4,097 values, and 4,096 are the most"):
+        load_glove(source)
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_members_that_are_compressed_otherwise(project, kind):
+    """Damaged or whole: their errors are of many kinds."""
+    archive = project / "data" / "glove.6B.zip"
+    with zipfile.ZipFile(archive, "w", kind) as members:
+        members.writestr("glove.6B.300d.txt", TEXT)
+    whole = archive.read_bytes()
+    for content in (whole, whole[:60] + b"\xff" * 20 + whole[80:]):
+        archive.write_bytes(content)
+        with pytest.raises(GloveFileError, match=r"glove.6B.zip is no whole .* nor deflated"):
+            load_glove("glove.6B.300d")
+
+
 def test_bounds(source, monkeypatch):
     """Text without line ends, and a table without an end, are not read to their ends."""
     monkeypatch.setattr(module, "MAX_LINE", 100)
