@@ -1,20 +1,22 @@
 """The recurrent and the feed-forward classifier. They open no files."""
 
-import os
+import sys
 from numbers import Integral, Real
 from typing import Self
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from sentiment_helpers.estimators import COUNT, PROBABILITY, NetworkClassifier
+from sentiment_helpers.estimators import MAX_LAYERS, MAX_SIZE, PROBABILITY, SIZE, NetworkClassifier
 from sentiment_helpers.features import (
     MAX_ID,
     PADDING,
     UNKNOWN,
+    Number,
     check_ids,
+    check_vectors,
     domain_vectors,
     increasing,
 )
@@ -55,13 +57,13 @@ class BiRNNClassifier(NetworkClassifier):
 
     _parameter_constraints = NetworkClassifier._parameter_constraints | {
         "cell_type": [str],
-        "num_layers": COUNT,
-        "hidden_size": COUNT,
+        "num_layers": [Number(Integral, 1, MAX_LAYERS, closed="both")],
+        "hidden_size": SIZE,
         "dropout": PROBABILITY,
         "skip_connections": ["boolean"],
         "embeddings": [Glove, None],
-        "domain_size": [Interval(Integral, 0, None, closed="left")],
-        "embedding_lr": [Interval(Real, 0, None, closed="both")],
+        "domain_size": [Number(Integral, 0, MAX_SIZE, closed="both")],
+        "embedding_lr": [Number(Real, 0, sys.float_info.max, closed="both")],
         "pooling": [StrOptions(set(POOLINGS))],
         "layer_dropout": PROBABILITY,
         "output_dropout": PROBABILITY,
@@ -118,12 +120,6 @@ class BiRNNClassifier(NetworkClassifier):
         self.word_dropout = word_dropout
         self.schedule = schedule
 
-    def fit(
-        self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
-    ) -> Self:
-        vars(self).pop("ids_", None)  # of an earlier `fit`, whose words count no more
-        return super().fit(X, y, validation, resume)
-
     def build_network(self) -> BiRNN | WordBiRNN:
         """An untrained network of these parameters: for `n_features_in_` features, or for the
         words in `ids_`, with no vectors yet."""
@@ -131,20 +127,23 @@ class BiRNNClassifier(NetworkClassifier):
             "cell_type", "num_layers", "hidden_size", "dropout", "skip_connections", "pooling",
             "layer_dropout", "output_dropout", "shortcut",
         )  # fmt: skip
-        parameters = {name: getattr(self, name) for name in names}
+        parameters = self._plain(*names)
         if not self._of_ids:
             return BiRNN(self.n_features_in_, **parameters)
-        return WordBiRNN(len(self.ids_) + 2, self._vector_size, self.word_dropout, **parameters)
+        parameters |= self._plain("word_dropout")
+        return WordBiRNN(len(self.ids_) + 2, self._vector_size, **parameters)
 
     def attention_weights(self, X) -> np.ndarray:
         """(N, T) float32: how much each word of ids `X` (N, T) counts in the pooled state, with a
         sum of 1 over a review.
 
         Raises:
-            ValueError: the network reads no words, or pools without attention.
+            ValueError: the network reads no words, or pools without attention; or as from
+                `decision_function`.
         """
         if not self._of_ids or "attention" not in self.pooling:
             raise ValueError(f"{self.title} with pooling {self.pooling!r} has no attention")
+        X = self._checked("inputs", X)
         with torch.inference_mode():
             inputs = self._inputs(X, next(self.network_.parameters()).device)
             return self.network_.attention_weights(inputs).cpu().numpy()
@@ -162,7 +161,7 @@ class BiRNNClassifier(NetworkClassifier):
     def _dtype(self, X) -> type:
         if not self._of_ids:
             return np.float32
-        check_ids(X)
+        check_ids(X, MAX_ID if self.embeddings is None else len(self.embeddings.vectors) + 2)
         return np.int32
 
     def _start(self, X: np.ndarray) -> nn.Module:
@@ -170,31 +169,33 @@ class BiRNNClassifier(NetworkClassifier):
             return self.build_network()
         ids, counts = np.unique(X, return_counts=True)
         self.ids_ = ids[(ids > UNKNOWN) & (counts >= MIN_COUNT)]
-        self._vector_size = self.embeddings.vectors.shape[1] + self.domain_size
         known = self.embeddings.vectors[self.ids_ - 2]  # (V, D)
+        check_vectors(known, [self.embeddings.words[i - 2] for i in self.ids_])
+        self._vector_size = _bounded(int(known.shape[1] + self.domain_size))
         vectors = np.zeros((len(self.ids_) + 2, self._vector_size), np.float32)
         vectors[2:, : known.shape[1]] = known
         if self.domain_size:
             read = self._positions(X)
             domain = domain_vectors(read, len(vectors), self.domain_size, self.random_state)
-            vectors[:, known.shape[1] :] = domain * known.std()  # as far apart as GloVe's
+            scale = known.std() if len(known) else 0  # as far apart as GloVe's
+            vectors[:, known.shape[1] :] = domain * scale
         network = self.build_network()
         with torch.no_grad():
             network.embedding.weight.copy_(torch.from_numpy(vectors))
-        network.embedding.weight.requires_grad_(self.embedding_lr > 0)
+        network.embedding.weight.requires_grad_(bool(self.embedding_lr > 0))
         return network
 
     def _training(self) -> dict:
-        rates = {"embedding": self.embedding_lr} if self._of_ids else None
+        rates = {"embedding": float(self.embedding_lr)} if self._of_ids else None
         return {"other_lr": rates, "schedule": self.schedule}
 
     def _positions(self, X: np.ndarray) -> np.ndarray:
         """Ids as rows of the network's vectors: known words from 2 on, in the order of `ids_`. A
         review without any word has an unknown one."""
-        rows = np.full(max(X.max(initial=0), self.ids_.max(initial=0)) + 1, UNKNOWN, np.int32)
+        rows = np.full(self.ids_.max(initial=UNKNOWN) + 2, UNKNOWN, np.int32)
         rows[PADDING] = PADDING
         rows[self.ids_] = np.arange(len(self.ids_)) + 2
-        positions = rows[X]
+        positions = rows[np.minimum(X, len(rows) - 1)]  # the last row is of no word that is kept
         positions[:, 0] = np.maximum(positions[:, 0], UNKNOWN)
         return positions
 
@@ -219,7 +220,7 @@ class BiRNNClassifier(NetworkClassifier):
         classifier = super()._unfitted(state)
         if "ids" in state:
             classifier.ids_ = increasing(state["ids"], UNKNOWN + 1, MAX_ID)
-            classifier._vector_size = state["weights"]["embedding.weight"].shape[1]
+            classifier._vector_size = _bounded(state["weights"]["embedding.weight"].shape[1])
         return classifier
 
 
@@ -234,7 +235,7 @@ class FeedForwardClassifier(NetworkClassifier):
     """
 
     _parameter_constraints = NetworkClassifier._parameter_constraints | {
-        "hidden_size": COUNT,
+        "hidden_size": SIZE,
         "dropout": PROBABILITY,
     }
 
@@ -263,8 +264,15 @@ class FeedForwardClassifier(NetworkClassifier):
         self.verbose = verbose
 
     def build_network(self) -> FeedForward:
-        return FeedForward(self.n_features_in_, self.hidden_size, self.dropout)
+        return FeedForward(self.n_features_in_, **self._plain("hidden_size", "dropout"))
 
     @property
     def title(self) -> str:
         return f"feed-forward {self.hidden_size}"
+
+
+def _bounded(size: int) -> int:
+    """The length of words' vectors; `ValueError` where no model may have such long ones."""
+    if not 1 <= size <= MAX_SIZE:
+        raise ValueError(f"words' vectors have {size:,} values, not 1 to {MAX_SIZE:,}")
+    return size

@@ -1,6 +1,7 @@
 """What the classifiers share, above all those that train a network. Knows no network."""
 
 import os
+import sys
 from numbers import Integral, Real
 from typing import ClassVar, Self
 
@@ -10,17 +11,26 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Options
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from sentiment_helpers.features import MAX_LENGTH, Number
 from sentiment_helpers.metrics import Scores, evaluate
 from sentiment_helpers.training import check_finite, fit, predict_logits
 
-COUNT = [Interval(Integral, 1, None, closed="left")]
-POSITIVE = [Interval(Real, 0, None, closed="right")]  # infinity is in it, NaN is not
-PROBABILITY = [Interval(Real, 0, 1, closed="left")]
+MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # of features or hidden units; of layers
+MAX_EPOCHS = 100_000  # that a saved history may have
+COUNT = [Number(Integral, 1, 2**31 - 1, closed="both")]
+SIZE = [Number(Integral, 1, MAX_SIZE, closed="both")]
+POSITIVE = [Number(Real, 0, sys.float_info.max, closed="right")]
+PROBABILITY = [Number(Real, 0, 1, closed="left")]
+ENDS = ("max_epochs", "patience", "interrupted", "not finite")  # of a training
+_ROW = {"epoch": int, "gradient_norm": float, "seconds": float} | {
+    f"{side}_{name}": float for side in ("train", "valid") for name in Scores._fields
+}
+_LABELS = [[kind, kind] for kind in (int, str, float, bool)]
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -60,8 +70,8 @@ class NetworkClassifier(LogOddsClassifier):
         "batch_size": COUNT,
         "max_epochs": COUNT,
         "patience": COUNT,
-        "max_norm": POSITIVE,
-        "random_state": [Interval(Integral, 0, 2**32 - 1, closed="both")],
+        "max_norm": [*POSITIVE, Options(Real, {float("inf")})],
+        "random_state": [Number(Integral, 0, 2**32 - 1, closed="both")],
         "device": [str],
         "verbose": ["boolean"],
     }
@@ -81,14 +91,17 @@ class NetworkClassifier(LogOddsClassifier):
         Raises:
             ValueError: not two classes, a value that is not finite (its row is named, from 0), a
                 parameter out of range (scikit-learn's `InvalidParameterError`), too few rows to
-                set some aside, a loss that is not finite in the first epoch, or a file `resume`
-                that holds something else than the state of this training.
+                set some aside, a loss that is not finite in the first epoch, words' vectors with
+                values that float16 cannot hold, or a file `resume` that holds something else than
+                the state of this training. The classifier is not fitted then.
             OSError: `resume` cannot be written.
 
         Warns:
             RuntimeWarning: the loss is not finite in a later epoch. The classifier is fitted, with
                 the weights of the best epoch before it.
         """
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)  # of an earlier `fit`
         self._validate_params()
         X, y = self._checked("training inputs", X, y, reset=True)
         check_classification_targets(y)
@@ -121,20 +134,20 @@ class NetworkClassifier(LogOddsClassifier):
             (train, self._targets(y, device)),
             (valid, self._targets(y_valid, device)),
             lengths=(self._lengths(train), self._lengths(valid)),
-            lr=self.lr,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            patience=self.patience,
-            max_norm=self.max_norm,
-            random_state=self.random_state,
+            **self._plain("lr", "batch_size", "max_epochs", "patience", "max_norm", "random_state"),
             resume=resume,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
             description=self.title if self.verbose else None,
             **self._training(),
         )
         if embedding := getattr(self.network_, "embedding", None):
-            # What a file keeps of it, so that a loaded model predicts the same.
-            embedding.weight.data.copy_(embedding.weight.half())
+            kept = embedding.weight.half()  # as in a file, so that a loaded model predicts the same
+            if not kept.isfinite().all():
+                raise ValueError(
+                    "training moved words' vectors beyond ±65,504, the most that a model keeps: "
+                    "give lower learning rates, or smaller vectors"
+                )
+            embedding.weight.data.copy_(kept)
         self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
         self.best_epoch_ = history.best_epoch
         self.stopped_ = history.stopped
@@ -156,7 +169,7 @@ class NetworkClassifier(LogOddsClassifier):
     def get_state(self) -> dict:
         """Parameters, weights and history, as tensors and plain values."""
         check_is_fitted(self)
-        parameters = self.get_params()
+        parameters = self._plain(*self.get_params())
         del parameters["device"], parameters["verbose"]  # of this machine and this run
         weights = {name: w.cpu() for name, w in self.network_.state_dict().items()}
         if "embedding.weight" in weights:
@@ -180,7 +193,9 @@ class NetworkClassifier(LogOddsClassifier):
                 network, or the history is none; nothing large is made before that is known.
         """
         classifier = cls._unfitted(state)
-        weights = state["weights"]
+        history, weights = state["history"], state["weights"]
+        if not _of_a_training(history, state["best_epoch"], state["stopped"]):
+            raise ValueError("the history is not that of a training")
         if getattr(classifier, "num_layers", 1) > len(weights):
             raise ValueError(f"{len(weights)} weights are too few for {classifier.title}")
         with torch.device("meta"):  # shapes without values
@@ -191,12 +206,9 @@ class NetworkClassifier(LogOddsClassifier):
         classifier.network_ = classifier.build_network()
         classifier.network_.load_state_dict(weights)
         classifier.network_.to(_device(classifier.device)).eval()
-        classifier.history_ = pd.DataFrame(state["history"]).set_index("epoch")
+        classifier.history_ = pd.DataFrame(history).set_index("epoch")
         classifier.best_epoch_ = state["best_epoch"]
         classifier.stopped_ = state["stopped"]
-        columns = {f"{side}_{name}" for side in ("train", "valid") for name in Scores._fields}
-        if state["best_epoch"] not in classifier.history_.index or columns - {*classifier.history_}:
-            raise ValueError("the history is not that of a training")
         return classifier
 
     @classmethod
@@ -204,12 +216,10 @@ class NetworkClassifier(LogOddsClassifier):
         """With all that `build_network` asks for."""
         classifier = cls(**state["parameters"])
         classifier._validate_params()
-        classes, features = state["classes"], state["n_features_in"]
-        if len(classes) != 2 or not classes[0] < classes[1]:
-            raise ValueError(f"the classes are {classes!r:.80}, not two in order")
-        if type(features) is not int or features < 1:
-            raise ValueError(f"the number of features is {features!r:.80}")
-        classifier.classes_ = np.array(classes)
+        features = state["n_features_in"]
+        if type(features) is not int or not 1 <= features <= MAX_SIZE:
+            raise ValueError(f"the number of features is {features!r:.80}, not 1 to {MAX_SIZE:,}")
+        classifier.classes_ = checked_classes(state["classes"])
         classifier.n_features_in_ = features
         return classifier
 
@@ -221,10 +231,19 @@ class NetworkClassifier(LogOddsClassifier):
         return checked
 
     def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
-        unknown = np.setdiff1d(y, self.classes_)
+        unknown = y[~np.isin(y, self.classes_)]  # nothing is sorted: None has no place in an order
         if len(unknown):
-            raise ValueError(f"validation labels {unknown[:5]} are not among {self.classes_}")
+            unknown = pd.unique(unknown)[:5]
+            raise ValueError(f"validation labels {unknown} are not among {self.classes_}")
         return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
+
+    def _plain(self, *names: str) -> dict:
+        """Parameters by name, NumPy's numbers as Python's: PyTorch and files take no others."""
+        values = {name: getattr(self, name) for name in names}
+        return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "history_")
 
     # What a classifier that reads ids does otherwise.
 
@@ -246,6 +265,32 @@ class NetworkClassifier(LogOddsClassifier):
     def _lengths(self, inputs: torch.Tensor) -> torch.Tensor | None:
         """For `training.fit`: how many columns of each row mean something; None: all."""
         return None
+
+
+def checked_classes(classes: list) -> np.ndarray:
+    """The two labels (2,) of a saved classifier; `ValueError` where they are none: two whole
+    numbers, floats, texts or truth values in order."""
+    of_a_kind = type(classes) is list and [type(label) for label in classes] in _LABELS
+    if not (of_a_kind and classes[0] < classes[1]):
+        raise ValueError(f"the classes are {classes!r:.80}, not two in order")
+    return np.array(classes)
+
+
+def _of_a_training(history, best_epoch, stopped) -> bool:
+    """Whether a saved history is one; asked before a table is made of it."""
+    return (
+        type(history) is list
+        and type(best_epoch) is int
+        and 1 <= best_epoch <= len(history) <= MAX_EPOCHS
+        and stopped in ENDS
+        and all(
+            type(row) is dict
+            and {name: type(value) for name, value in row.items()} == _ROW
+            and row["epoch"] == epoch
+            and all(v == v or name.endswith("roc_auc") for name, v in row.items())
+            for epoch, row in enumerate(history, 1)
+        )
+    )
 
 
 def _device(name: str) -> torch.device:

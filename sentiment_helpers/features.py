@@ -1,18 +1,20 @@
 """From texts to arrays: scikit-learn transformers over GloVe vectors. No networks."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
 from scipy.sparse import coo_array, csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.corpus import MISSING, NO_TEXTS, Corpus, known_words, read
-from sentiment_helpers.glove import Glove
+from sentiment_helpers.glove import MAX_VALUES, Glove
 from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 
 FREQUENT_WORDS = 50_000
@@ -21,9 +23,17 @@ training reviews, so that a saved model reads new reviews well and stays under 2
 WINDOW = 5
 """How far apart two words may stand for `domain_vectors` to count them as company."""
 MAX_LENGTH, MAX_ID = 2**14, 2**24
-"""What a saved `TokenIds` may ask for at most: words read of a review, and an id, so that memory
+"""What a saved model may ask for at most: words read of a review, and an id, so that memory
 stays in bounds. The longest of 50,000 reviews has 2,800 words; GloVe's largest table, 2.2 million
 rows."""
+
+
+class Number(Interval):
+    """An `Interval` in which True and False are no numbers."""
+
+    def is_satisfied_by(self, val) -> bool:
+        val = val.item() if isinstance(val, np.generic) else val
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
@@ -32,9 +42,12 @@ class CorpusTransformer(TransformerMixin, BaseEstimator):
     words of each text and the known ones of these, (N,) each."""
 
     _words_of: ClassVar[Callable[[list[str]], list[str]]]
+    _parameter_constraints: ClassVar[dict[str, list]] = {"glove": [Glove]}
 
     def fit(self, texts: Iterable[str], y=None) -> Self:
-        """Learn from texts; `y` is ignored. Raises as `transform` does."""
+        """Learn from texts; `y` is ignored. Raises as `transform` does, and `ValueError` for a
+        parameter out of range (scikit-learn's `InvalidParameterError`)."""
+        self._validate_params()
         return self._learn(read(texts, self._words_of))
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
@@ -53,6 +66,7 @@ class CorpusTransformer(TransformerMixin, BaseEstimator):
 
     def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
         """What `fit` and then `transform` give, with the texts read once."""
+        self._validate_params()
         corpora = list(read(texts, self._words_of))
         return self._learn(corpora)._all(corpora)[0]
 
@@ -87,8 +101,11 @@ class MeanEmbedding(CorpusTransformer):
         words = {word for corpus in corpora for word in corpus.words}
         used = {index[word] for word in words if word in index}
         rows = sorted(used.union(range(min(FREQUENT_WORDS, len(index)))))
-        vectors = self.glove.vectors[rows].astype(np.float16).astype(np.float32)
-        self.glove_ = Glove(self.glove.name, [self.glove.words[row] for row in rows], vectors)
+        kept = [self.glove.words[row] for row in rows]
+        vectors = self.glove.vectors[rows]
+        check_vectors(vectors, kept)
+        vectors = vectors.astype(np.float16).astype(np.float32)
+        self.glove_ = Glove(self.glove.name, kept, vectors)
         return self
 
     def _rows(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,8 +128,11 @@ class MeanEmbedding(CorpusTransformer):
     @classmethod
     def from_state(cls, state: dict) -> "MeanEmbedding":
         """A fitted transformer again; its `glove` is just the vectors that it kept. `ValueError`
-        where there are not as many words."""
-        words = distinct_words(state["words"], len(state["vectors"]))
+        where there are not as many words, or vectors of more than `glove.MAX_VALUES`."""
+        count, size = state["vectors"].shape
+        if size > MAX_VALUES:
+            raise ValueError(f"vectors of {size:,} values are more than {MAX_VALUES:,}")
+        words = distinct_words(state["words"], count)
         vectors = state["vectors"].numpy().astype(np.float32)
         embedding = cls(Glove(state["name"], words, vectors))
         embedding.glove_ = embedding.glove
@@ -133,13 +153,17 @@ class TokenIds(CorpusTransformer):
 
     Args:
         glove: whose words have ids.
-        max_length: words kept of a review; of a longer one its beginning and its end, a half each.
+        max_length: words kept of a review, at most `MAX_LENGTH`; of a longer one its beginning
+            and its end, a half each.
 
     Attributes:
         ids_: the id of each known word.
     """
 
     _words_of = staticmethod(chunk_tokens)
+    _parameter_constraints = CorpusTransformer._parameter_constraints | {
+        "max_length": [Number(Integral, 1, MAX_LENGTH, closed="both")]
+    }
 
     def __init__(self, glove: Glove, max_length: int = 400):
         self.glove = glove
@@ -153,8 +177,6 @@ class TokenIds(CorpusTransformer):
         return self._kept(end.cumsum()[~end]).tolist()
 
     def _learn(self, corpora: Iterable[Corpus]) -> Self:
-        if self.max_length < 1:
-            raise ValueError(f"max_length is {self.max_length}; it must be at least 1")
         index = self.glove.index
         words = {word for corpus in corpora for word in corpus.words}
         words |= {part for word in words for part in word.split("-")}
@@ -200,10 +222,11 @@ class TokenIds(CorpusTransformer):
         `ValueError` where words, ids or length cannot be its own."""
         ids = state["ids"].tolist()
         words = distinct_words(state["words"], len(ids))
-        if not 1 <= state["max_length"] <= MAX_LENGTH:
-            raise ValueError(f"max_length is {state['max_length']}, not between 1 and {MAX_LENGTH}")
+        length = state["max_length"]
+        if type(length) is not int or not 1 <= length <= MAX_LENGTH:
+            raise ValueError(f"max_length is {length!r:.80}, not between 1 and {MAX_LENGTH}")
         increasing(state["ids"].sort().values, UNKNOWN + 1, MAX_ID)
-        transformer = cls(Glove("words", words, np.empty((len(words), 0))), state["max_length"])
+        transformer = cls(Glove("words", words, np.empty((len(words), 0))), length)
         transformer.ids_ = dict(zip(words, ids, strict=True))
         return transformer
 
@@ -226,10 +249,29 @@ def increasing(values: torch.Tensor, low: int, high: int) -> np.ndarray:
     return ids
 
 
-def check_ids(X) -> None:
-    """`ValueError` where `X` cannot be what `TokenIds` gave."""
-    if not np.issubdtype(np.asarray(X).dtype, np.integer):
+def check_ids(X, high: int = MAX_ID) -> None:
+    """`ValueError` where `X` cannot be what `TokenIds` gave: whole numbers from 0 on, below
+    `high`."""
+    ids = np.asarray(X)
+    if not np.issubdtype(ids.dtype, np.integer):
         raise ValueError("ids from TokenIds are expected, not features")
+    if ids.size and not 0 <= (wrong := ids.min()) <= (wrong := ids.max()) < high:
+        raise ValueError(
+            f"{wrong} is no id of these vectors, whose ids are 0 to {high - 1}: give what TokenIds "
+            f"makes of texts with the same vectors"
+        )
+
+
+def check_vectors(vectors: np.ndarray, words: Sequence[str]) -> None:
+    """`ValueError` that names the first of `words` (V,) whose vector, of (V, D), is not finite or
+    beyond what float16, as which models keep vectors, can hold."""
+    most = np.finfo(np.float16).max
+    wrong = (~(np.abs(vectors) <= most)).any(axis=1).nonzero()[0]
+    if len(wrong):
+        raise ValueError(
+            f"the vector of {words[wrong[0]]!r:.80} holds NaN, infinity or a value beyond "
+            f"±{most:,.0f}: give other vectors, or scale these down"
+        )
 
 
 def domain_vectors(

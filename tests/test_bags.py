@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import BagClassifier, Glove, TokenIds, load, save
@@ -86,3 +87,24 @@ def test_weights_are_inverse_document_frequencies(paired):
     held = (grams[:, :, None] == bag.grams_).any(axis=1)  # (N, V)
     expected = np.log(len(texts) / held.sum(axis=0)) + 1
     np.testing.assert_allclose(bag.network_.idf[1:], expected, rtol=1e-6)
+
+
+def test_values_that_float16_cannot_hold(paired):
+    texts, labels, glove = paired
+    model = make_pipeline(TokenIds(glove, 12), BagClassifier(lr=1e5))
+    with pytest.raises(ValueError, match=r"beyond ±65,504, .*: give lower learning rates"):
+        model.fit(texts, labels)
+    with pytest.raises(NotFittedError):
+        model.predict(texts)
+
+
+def test_ids_of_no_table(paired):
+    texts, labels, glove = paired
+    X = TokenIds(glove, 12).fit_transform(texts).astype(np.int64)
+    bag = BagClassifier(max_epochs=1).fit(X, labels)
+    for wrong in (-1, 2**24, 2**40):
+        other = X.copy()
+        other[3, 2] = wrong
+        for method in (bag.predict, lambda X: BagClassifier().fit(X, labels)):
+            with pytest.raises(ValueError, match=f"{wrong} is no id of these vectors"):
+                method(other)

@@ -1,14 +1,19 @@
 """The classifiers as scikit-learn citizens."""
 
+import copy
 import subprocess
 import sys
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import check_estimator
 
 from sentiment_helpers import (
@@ -18,6 +23,8 @@ from sentiment_helpers import (
     Glove,
     MeanEmbedding,
     TokenIds,
+    classifiers,
+    estimators,
     training,
 )
 
@@ -159,6 +166,48 @@ def test_refused_parameters_of_the_other_classifiers(name, value):
             BagClassifier(**{name: value}).fit(np.ones((40, 3), int), np.arange(40) % 2)
 
 
+def test_numbers_too_large_and_truth_values_are_refused():
+    """At once, and not by what first cannot take them."""
+    bounds = {
+        "hidden_size": 2**14, "num_layers": 1024, "domain_size": 2**14, "batch_size": 2**31 - 1,
+        "max_epochs": 2**31 - 1, "patience": 2**31 - 1, "random_state": 2**32 - 1,
+        "lr": 10**308, "max_norm": 10**308, "embedding_lr": 10**308,
+    }  # fmt: skip
+    X, y = make_data()
+    for name, most in bounds.items():
+        BiRNNClassifier(**{name: most})._validate_params()
+        for value in (most * 2, 10**400, True):
+            with pytest.raises(InvalidParameterError, match=f"'{name}' parameter"):
+                BiRNNClassifier(**QUICK | {name: value}).fit(X, y)
+    for value in (2**14 + 1, True):
+        with pytest.raises(InvalidParameterError, match="'hidden_size' parameter"):
+            FeedForwardClassifier(value).fit(X, y)
+
+
+def test_numpys_numbers_are_taken(tmp_path):
+    """As a search over parameters gives them; a file has plain ones."""
+    X, y = make_data()
+    ids = np.random.default_rng(0).integers(0, 8, (120, 6))
+    numbers = {
+        "hidden_size": np.int64(4), "batch_size": np.int32(16), "max_epochs": np.int8(2),
+        "patience": np.uint8(2), "lr": np.float32(0.02), "max_norm": np.float64(np.inf),
+        "random_state": np.int64(3), "dropout": np.float32(0.1),
+    }  # fmt: skip
+    layers = {"num_layers": np.int64(2), "embedding_lr": np.float32(0.1)}
+    words = layers | {"domain_size": np.int64(2), "word_dropout": np.float64(0.1)}
+    glove = Glove("six", list("abcdef"), np.eye(6, dtype=np.float32))
+    for classifier, inputs in (
+        (FeedForwardClassifier(**numbers), X),
+        (BiRNNClassifier(**numbers | layers), X),
+        (BiRNNClassifier(embeddings=glove, **numbers | words), ids),
+    ):
+        classifier.fit(inputs, y, resume=tmp_path / f"{classifier.title}.pt")
+        state = classifier.get_state()
+        assert {type(v) for v in state["parameters"].values()} <= {int, float, str, bool}
+        again = type(classifier).from_state(state)
+        assert (again.predict_proba(inputs) == classifier.predict_proba(inputs)).all()
+
+
 def test_few_rows():
     X, y = make_data()
     rows = np.concatenate([np.flatnonzero(y == label)[:2] for label in np.unique(y)])
@@ -202,6 +251,7 @@ def test_refused_validation():
     )
     assert "[0 1] are not among ['bad' 'good']" in refused(X, np.arange(120) % 2)
     assert "requires y to be passed" in refused(X, None)
+    assert refused(X, [None] * 120) == "validation labels [None] are not among ['bad' 'good']"
 
 
 def test_row_that_is_not_finite_is_named():
@@ -395,3 +445,138 @@ def test_fitted_on_words_then_on_features(ordered):
     classifier.set_params(embeddings=None, pooling="last").fit(X, y)
     assert not hasattr(classifier, "ids_")
     assert classifier.predict(X).shape == y.shape
+
+
+def changed(*path):
+    """A change of what stands in a state under some keys."""
+
+    def change(state, value):
+        for key in path[:-1]:
+            state = state[key]
+        state[path[-1]] = value
+
+    return change
+
+
+ROWS = [{"epoch": 1, "k": 0.0}, {"epoch": 2, "j": 0.0}]
+STATES = {
+    "features": (changed("n_features_in"), [0, 2**14 + 1, 10**9, True, 5.0, "5"], "of features"),
+    "hidden": (changed("parameters", "hidden_size"), [2**14 + 1, 10**400, True], "'hidden_size'"),
+    "layers": (changed("parameters", "num_layers"), [1025, 10**400], "'num_layers'"),
+    "deep": (changed("parameters", "num_layers"), [1024], "too few"),
+    "classes": (
+        changed("classes"),
+        ["ab", {0: 0, 1: 1}, (0, 1), [0, 1, 2], [1, 0], [0, 1.0], [False, 1], [[0], [1]],
+         [0.0, float("nan")], [None, None], None],
+        "the classes are",
+    ),
+    "history": (changed("history"), [[], None, {}, ROWS, "x", [1, 2]], "history is not"),
+    "keys": (changed("history", 1, "more"), [0.0], "history is not"),
+    "kinds": (changed("history", 1, "seconds"), [1, "1", None, [0.0]], "history is not"),
+    "numbers": (changed("history", 1, "epoch"), [1, 3, 2.0, True], "history is not"),
+    "losses": (changed("history", 1, "valid_loss"), [float("nan")], "history is not"),
+    "best": (changed("best_epoch"), [0, 5, True, 1.0], "history is not"),
+    "stopped": (changed("stopped"), ["so", None, 1], "history is not"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_states_that_no_classifier_has(kind, monkeypatch):
+    """Each is refused before any table is made of it."""
+    X, y = make_data()
+    state = BiRNNClassifier(**QUICK).fit(X, y).get_state()
+    BiRNNClassifier.from_state(copy.deepcopy(state))
+    change, values, says = STATES[kind]
+    monkeypatch.setattr(estimators.pd, "DataFrame", None)
+    for value in values:
+        wrong = copy.deepcopy(state)
+        change(wrong, value)
+        with pytest.raises(ValueError, match=says):
+            BiRNNClassifier.from_state(wrong)
+
+
+def test_history_of_one_class_in_the_validation_rows():
+    """The area under its ROC curve is NaN."""
+    X, y = make_data()
+    good = y == "good"
+    fitted = BiRNNClassifier(**QUICK).fit(X, y, validation=(X[good], y[good]))
+    assert fitted.history_["valid_roc_auc"].isna().all()
+    assert BiRNNClassifier.from_state(fitted.get_state()).history_.equals(fitted.history_)
+
+
+def test_a_history_has_an_end(monkeypatch):
+    X, y = make_data()
+    state = BiRNNClassifier(**QUICK).fit(X, y).get_state()
+    monkeypatch.setattr(estimators, "MAX_EPOCHS", 3)
+    with pytest.raises(ValueError, match="history is not that of a training"):
+        BiRNNClassifier.from_state(state)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
+def test_embeddings_that_float16_cannot_hold(ordered, value):
+    """Those of words that are kept: others take no part."""
+    texts, labels, glove = ordered
+    vectors = np.array(glove.vectors)
+    vectors[3] = value
+    with pytest.raises(ValueError, match="the vector of 'film' holds NaN, infinity or a value bey"):
+        word_model(Glove("wrong", WORDS, vectors)).fit(texts, labels)
+
+
+def test_vectors_that_training_moves_too_far(ordered):
+    """No fitted model of NaN is left, not even of an earlier `fit`."""
+    texts, labels, glove = ordered
+    model = word_model(glove, max_epochs=1).fit(texts, labels)
+    model[-1].set_params(embedding_lr=1e5)
+    with pytest.raises(ValueError, match=r"beyond ±65,504, .*: give lower learning rates"):
+        model.fit(texts, labels)
+    with pytest.raises(NotFittedError):
+        model.predict(texts)
+
+
+def test_long_vectors_are_refused(ordered, monkeypatch):
+    texts, labels, glove = ordered
+    fitted = word_model(glove, max_epochs=1).fit(texts, labels)[-1]
+    monkeypatch.setattr(classifiers, "MAX_SIZE", 4)
+    with pytest.raises(ValueError, match="words' vectors have 5 values, not 1 to 4"):
+        BiRNNClassifier.from_state(fitted.get_state())
+    with pytest.raises(ValueError, match="words' vectors have 5 values, not 1 to 4"):
+        word_model(glove).fit(texts, labels)
+
+
+def test_ids_of_another_table(ordered):
+    """And nothing is allocated by their size."""
+    texts, labels, glove = ordered
+    X = TokenIds(glove, 12).fit_transform(texts).astype(np.int64)
+    quick = {"embeddings": glove, **SMALL, "max_epochs": 1}
+    fitted = BiRNNClassifier(**quick).fit(X, labels)
+    loaded = BiRNNClassifier.from_state(fitted.get_state())
+    for wrong in (-1, len(WORDS) + 2, 2**40):
+        other = X.copy()
+        other[3, 2] = wrong
+        for method in (
+            fitted.predict,
+            fitted.attention_weights,
+            lambda X: BiRNNClassifier(**quick).fit(X, labels),
+            lambda X: BiRNNClassifier(**quick).fit(X, labels, validation=(X, labels)),
+        ):
+            with pytest.raises(ValueError, match=f"{wrong} is no id of these vectors, whose ids"):
+                method(other)
+    other[3, 2] = 2**24
+    with pytest.raises(ValueError, match="16777216 is no id"):
+        loaded.predict(other)
+    other[3, 2] = 2**24 - 1
+    tracemalloc.start()
+    unknown = loaded._positions(other)[3, 2]
+    assert unknown == 1
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+
+
+def test_no_word_that_is_kept(glove):
+    """Where each occurs once: all are unknown, and none has company."""
+    X = np.array([[2, 1], [3, 1], [4, 1], [5, 1]])
+    classifier = BiRNNClassifier(embeddings=glove, domain_size=2, **SMALL | {"max_epochs": 1})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier.fit(X, [0, 1, 0, 1], validation=(X, [0, 1, 0, 1]))
+    assert len(classifier.ids_) == 0

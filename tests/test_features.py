@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import InvalidParameterError
 
 from sentiment_helpers import (
     Glove,
@@ -67,6 +69,29 @@ def test_refused(glove):
         embedding.fit("one text")
     with pytest.raises(ValueError, match="text 1 is nan"):
         embedding.fit(["x", float("nan")])
+    for kind in (MeanEmbedding, TokenIds):
+        for method in (kind(None).fit, kind("glove.6B.50d").fit_transform):
+            with pytest.raises(InvalidParameterError, match="'glove' parameter of"):
+                method(["x"])
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 1e5])
+def test_vectors_that_float16_cannot_hold(glove, value):
+    vectors = np.array(glove.vectors)
+    vectors[2, 1] = value
+    with pytest.raises(ValueError, match="the vector of 'bad' holds NaN, infinity or a value bey"):
+        MeanEmbedding(Glove("wrong", glove.words, vectors)).fit(["good"])
+
+
+def test_states_that_no_transformer_has(glove):
+    mean = MeanEmbedding(glove).fit(["good"]).get_state()
+    for shape in ((6, features.MAX_VALUES + 1), (0, 10**12)):
+        with pytest.raises(ValueError, match="values are more than 4,096"):
+            MeanEmbedding.from_state(mean | {"vectors": torch.zeros(shape)})
+    ids = TokenIds(glove).fit(["good"]).get_state()
+    for length in (2.0, True, 0, 2**14 + 1, "400"):
+        with pytest.raises(ValueError, match="max_length is"):
+            TokenIds.from_state(ids | {"max_length": length})
 
 
 def test_no_texts(glove):
@@ -120,10 +145,10 @@ def test_token_ids_of_real_reviews_one_at_a_time(reviews):
 def test_token_ids_refuse(glove):
     with pytest.raises(NotFittedError):
         TokenIds(glove).transform(["good"])
-    with pytest.raises(ValueError, match="max_length is 0"):
-        TokenIds(glove, max_length=0).fit(["good"])
-    with pytest.raises(ValueError, match="max_length is 0"):
-        TokenIds(glove, max_length=0).fit_transform(["good"])
+    for length in (0, 2**14 + 1, 2.5, "x", None, True):
+        for method in (TokenIds(glove, length).fit, TokenIds(glove, length).fit_transform):
+            with pytest.raises(InvalidParameterError, match="'max_length' parameter of TokenIds"):
+                method(["good"])
     with pytest.raises(ValueError, match="one text was given"):
         TokenIds(glove).fit("good")
 
