@@ -310,7 +310,7 @@ WRONG = {
     "misses": put("stopping", "misses", value=-1),
     "no epochs": put("history", "epochs", value=[]),
     "epochs of another kind": put("history", "epochs", 1, value=5),
-    "epoch that is none": put("history", "epochs", 1, "epoch", value=3),
+    "epoch that is none": put("history", "epochs", 0, "epoch", value=3),
     "figure that is none": put("history", "epochs", 1, "train_loss", value="low"),
     "other figures": put("history", "epochs", 1, "train_loss"),
     "end": put("history", "stopped", value="interrupted"),
