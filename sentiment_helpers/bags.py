@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
+from sentiment_helpers.bounds import check_ids, increasing
 from sentiment_helpers.estimators import NetworkClassifier
-from sentiment_helpers.features import UNKNOWN, check_ids, increasing
+from sentiment_helpers.features import UNKNOWN
 
 MIN_COUNT = 2
 """How many training reviews must hold a word or a pair for it to have a value."""

@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_is_fitted
 from sentiment_helpers import archives
 from sentiment_helpers.archives import CheckpointError
 from sentiment_helpers.bags import BagClassifier
+from sentiment_helpers.bounds import checked_classes
 from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
-from sentiment_helpers.estimators import checked_classes
 from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.together import Together
 

@@ -9,17 +9,19 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from sentiment_helpers.estimators import MAX_LAYERS, MAX_SIZE, PROBABILITY, SIZE, NetworkClassifier
-from sentiment_helpers.features import (
+from sentiment_helpers.bounds import (
     MAX_ID,
-    PADDING,
-    UNKNOWN,
+    MAX_LAYERS,
+    MAX_SIZE,
+    PROBABILITY,
+    SIZE,
     Number,
     check_ids,
     check_vectors,
-    domain_vectors,
     increasing,
 )
+from sentiment_helpers.estimators import NetworkClassifier
+from sentiment_helpers.features import PADDING, UNKNOWN, domain_vectors
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import POOLINGS, BiRNN, FeedForward, WordBiRNN
 from sentiment_helpers.steps import SCHEDULES

@@ -1,7 +1,6 @@
 """What the classifiers share, above all those that train a network. Knows no network."""
 
 import os
-import sys
 from numbers import Integral, Real
 from typing import ClassVar, Self
 
@@ -16,21 +15,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from sentiment_helpers.features import MAX_LENGTH, Number
+from sentiment_helpers.bounds import COUNT, MAX_SIZE, POSITIVE, Number, checked_classes
 from sentiment_helpers.metrics import Scores, evaluate
 from sentiment_helpers.training import check_finite, fit, predict_logits
 
-MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # of features or hidden units; of layers
 MAX_EPOCHS = 100_000  # that a saved history may have
-COUNT = [Number(Integral, 1, 2**31 - 1, closed="both")]
-SIZE = [Number(Integral, 1, MAX_SIZE, closed="both")]
-POSITIVE = [Number(Real, 0, sys.float_info.max, closed="right")]
-PROBABILITY = [Number(Real, 0, 1, closed="left")]
 ENDS = ("max_epochs", "patience", "interrupted", "not finite")  # of a training
 _ROW = {"epoch": int, "gradient_norm": float, "seconds": float} | {
     f"{side}_{name}": float for side in ("train", "valid") for name in Scores._fields
 }
-_LABELS = [[kind, kind] for kind in (int, str, float, bool)]
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -265,15 +258,6 @@ class NetworkClassifier(LogOddsClassifier):
     def _lengths(self, inputs: torch.Tensor) -> torch.Tensor | None:
         """For `training.fit`: how many columns of each row mean something; None: all."""
         return None
-
-
-def checked_classes(classes: list) -> np.ndarray:
-    """The two labels (2,) of a saved classifier; `ValueError` where they are none: two whole
-    numbers, floats, texts or truth values in order."""
-    of_a_kind = type(classes) is list and [type(label) for label in classes] in _LABELS
-    if not (of_a_kind and classes[0] < classes[1]):
-        raise ValueError(f"the classes are {classes!r:.80}, not two in order")
-    return np.array(classes)
 
 
 def _of_a_training(history, best_epoch, stopped) -> bool:

@@ -1,6 +1,6 @@
 """From texts to arrays: scikit-learn transformers over GloVe vectors. No networks."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from numbers import Integral
 from typing import ClassVar, NamedTuple, Self
@@ -9,10 +9,17 @@ import numpy as np
 import torch
 from scipy.sparse import coo_array, csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval
 from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
+from sentiment_helpers.bounds import (
+    MAX_ID,
+    MAX_LENGTH,
+    Number,
+    check_vectors,
+    distinct_words,
+    increasing,
+)
 from sentiment_helpers.corpus import MISSING, NO_TEXTS, Corpus, known_words, read
 from sentiment_helpers.glove import MAX_VALUES, Glove
 from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
@@ -22,18 +29,6 @@ FREQUENT_WORDS = 50_000
 training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
 WINDOW = 5
 """How far apart two words may stand for `domain_vectors` to count them as company."""
-MAX_LENGTH, MAX_ID = 2**14, 2**24
-"""What a saved model may ask for at most: words read of a review, and an id, so that memory
-stays in bounds. The longest of 50,000 reviews has 2,800 words; GloVe's largest table, 2.2 million
-rows."""
-
-
-class Number(Interval):
-    """An `Interval` in which True and False are no numbers."""
-
-    def is_satisfied_by(self, val) -> bool:
-        val = val.item() if isinstance(val, np.generic) else val
-        return not isinstance(val, bool) and super().is_satisfied_by(val)
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
@@ -229,49 +224,6 @@ class TokenIds(CorpusTransformer):
         transformer = cls(Glove("words", words, np.empty((len(words), 0))), length)
         transformer.ids_ = dict(zip(words, ids, strict=True))
         return transformer
-
-
-def distinct_words(text: str, count: int) -> list[str]:
-    """The words of a saved table, a line each; `ValueError` where they are not `count`, all
-    distinct."""
-    words = text.split("\n") if count else []
-    if not len(words) == len(set(words)) == count:
-        raise ValueError(f"{count} distinct words are needed, and there are {len(set(words))}")
-    return words
-
-
-def increasing(values: torch.Tensor, low: int, high: int) -> np.ndarray:
-    """Saved ids (N,) of `low` and more, below `high`; `ValueError` where they do not increase."""
-    ids = values.numpy()
-    within = np.concatenate([[low - 1], ids, [high]])
-    if not (within[1:] > within[:-1]).all():
-        raise ValueError(f"ids are not increasing from {low} on, below {high}")
-    return ids
-
-
-def check_ids(X, high: int = MAX_ID) -> None:
-    """`ValueError` where `X` cannot be what `TokenIds` gave: whole numbers from 0 on, below
-    `high`."""
-    ids = np.asarray(X)
-    if not np.issubdtype(ids.dtype, np.integer):
-        raise ValueError("ids from TokenIds are expected, not features")
-    if ids.size and not 0 <= (wrong := ids.min()) <= (wrong := ids.max()) < high:
-        raise ValueError(
-            f"{wrong} is no id of these vectors, whose ids are 0 to {high - 1}: give what TokenIds "
-            f"makes of texts with the same vectors"
-        )
-
-
-def check_vectors(vectors: np.ndarray, words: Sequence[str]) -> None:
-    """`ValueError` that names the first of `words` (V,) whose vector, of (V, D), is not finite or
-    beyond what float16, as which models keep vectors, can hold."""
-    most = np.finfo(np.float16).max
-    wrong = (~(np.abs(vectors) <= most)).any(axis=1).nonzero()[0]
-    if len(wrong):
-        raise ValueError(
-            f"the vector of {words[wrong[0]]!r:.80} holds NaN, infinity or a value beyond "
-            f"±{most:,.0f}: give other vectors, or scale these down"
-        )
 
 
 def domain_vectors(

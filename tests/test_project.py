@@ -17,8 +17,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
 # A file imports from files above it in this list, never from one below.
 ROOMS = [
-    "files", "archives", "text", "corpus", "sources", "tables", "reviews", "glove", "features",
-    "one_step", "networks", "resuming", "steps", "training", "metrics", "estimators",
+    "files", "archives", "text", "corpus", "sources", "tables", "reviews", "glove", "bounds",
+    "features", "one_step", "networks", "resuming", "steps", "training", "metrics", "estimators",
     "classifiers", "bags", "together", "checkpoints", "workers", "scoring", "partitions", "colours",
     "highlights", "experiments", "study", "comparisons", "plots", "__init__", "__main__",
 ]  # fmt: skip
