@@ -165,7 +165,7 @@ BAD_PICKLES = {
     "doubled": (b"})" + b"2\x86" * 60 + b"Ns.", "it uses DUP"),
     "nested": (b"})" + b"\x85" * 900_000 + b"Ns.", "neither a text nor a whole number"),
     "remembered": (b"})q\0" + b"h\0h\0\x86q\0" * 60 + b"h\0Ns.", "neither a text nor"),
-    "many": (b"](" + b"}" * 2_000_000 + b"e.", "more than 1,000,000 parts"),
+    "many": (b"](" + b"}" * 2_000_000 + b"e.", "its pickle has more than 1,000,000 parts"),
     "attributes": (
         b"ctorch._utils\n_rebuild_tensor_v2\nN}" + text("__doc__") + text("x") + b"s\x86b.",
         "sets attributes",

@@ -94,8 +94,8 @@ def test_file_that_quotes_nothing(model, tmp_path):
         ('review,label\n"","1"\n"good","0"\n"bad" x,"1"\n', 4),
         ('review,x\n"good",1\n"open,2\nx,3\n', 4),
         ('x\treview\n1\t"a\tb"\n2\t"bad" x\n', 3),
-        ('x\treview\n\n1\t"a\nb"\n2\t"bad" x\n', 5),
-        ('"x"\t"review"\n1\t"bad" x\n', 2),
+        ('x\treview\n\n1\t"a\n2\tb"\n3\t"bad" x\n', 5),
+        ('x\treview\n"1"\t"a"\n2\t"bad" x\n', 3),
     ],
 )
 def test_no_row_is_torn_where_quotation_marks_quote(model, tmp_path, content, line):
@@ -105,9 +105,15 @@ def test_no_row_is_torn_where_quotation_marks_quote(model, tmp_path, content, li
 
 
 def test_the_column_of_reviews_is_no_label(model, tmp_path):
-    (tmp_path / "in.csv").write_text("sentiment,label\ngood,1\n")
+    (tmp_path / "in.csv").write_text("sentiment,rating\ngood,9\n")
     report = score_csv(model, tmp_path / "in.csv", column="sentiment")
     assert (report.unreadable, report.scores is None) == (0, False)
+
+
+def test_texts_without_any_word(model, tmp_path):
+    (tmp_path / "in.csv").write_text("review\n123\n...\n")
+    report = score_csv(model, tmp_path / "in.csv")
+    assert str(report).startswith("2 rows: 2 scored, 0 empty, 2 without a known word; ")
 
 
 def test_rows_stay_as_they_are_written(model, tmp_path):
@@ -141,12 +147,12 @@ def test_encodings(model, tmp_path, encoding):
         ("cp932", b"\x87\x90", "cp932 would write with other bytes"),
         ("big5", b"\xa2\xcc", "big5 would write"),
         ("utf-7", b"+AGE-", "utf-7 would write"),
-        ("utf-16", b"\0\xd8", "not utf-16-le text: byte 0x00 at offset 14"),
-        ("utf-16", b"x", "not utf-16-le text: byte 0x78 at offset 14"),
+        ("utf-16", b"\0\xd8", "not utf-16-le text: byte 0x00 at offset 16"),
+        ("utf-16", b"x", "not utf-16-le text: byte 0x78 at offset 16"),
     ],
 )
 def test_bytes_that_would_not_come_back(model, tmp_path, encoding, character, says):
-    content = "review\n".encode(encoding.replace("16", "16-le"))
+    content = "review\n".encode(encoding)
     (tmp_path / "in.csv").write_bytes(content + character)
     with pytest.raises(ReviewFileError, match=says):
         score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding=encoding)

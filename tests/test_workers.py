@@ -120,13 +120,20 @@ def test_a_probability_that_is_no_number(rated_file, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class Dies(DummyClassifier):
+class Exits(DummyClassifier):
     def predict_proba(self, X):
         os._exit(1)
 
 
-def test_a_worker_that_dies(rated_file, tmp_path):
-    model = make_pipeline(FunctionTransformer(), Dies()).fit([[0], [1]], [0, 1])
+class IsEnded(DummyClassifier):
+    def predict_proba(self, X):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return super().predict_proba(X)
+
+
+@pytest.mark.parametrize("dies", [Exits, IsEnded])
+def test_a_worker_that_dies(rated_file, tmp_path, dies):
+    model = make_pipeline(FunctionTransformer(), dies()).fit([[0], [1]], [0, 1])
     with pytest.raises(ChildProcessError, match="use fewer than 2"):
         score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
     assert list(tmp_path.iterdir()) == []
