@@ -10,8 +10,8 @@ import pandas as pd
 import sentiment_helpers as sh
 from benchmarks.measure import Run, alone, measured
 from benchmarks.stages import MODELS, bundled
-from sentiment_helpers import experiments
-from sentiment_helpers.colours import COLOURS, MARKERS
+from sentiment_helpers.plots import COLOURS, MARKERS
+from sentiment_helpers.report import experiments
 
 FACTORS = (1, 2, 4, 8)
 

@@ -7,7 +7,7 @@ import signal
 import sys
 
 import sentiment_helpers as sh
-from sentiment_helpers.files import FileError, one_line
+from sentiment_helpers.storage.files import FileError, one_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         score.error("--json and --output - would both write to standard output")
     try:
         if options.command == "study":
-            sh.study.run_study(options.results)
+            from sentiment_helpers.report.study import run_study
+
+            run_study(options.results)
         else:
             (_score if options.command == "score" else _show)(options)
         sys.stdout.flush()  # or nobody would hear of what cannot be written
@@ -99,7 +101,7 @@ def _score(options: argparse.Namespace) -> None:
 def _show(options: argparse.Namespace) -> None:
     for path in options.models:
         model = sh.load(path)
-        if isinstance(model, sh.Together):
+        if isinstance(model, sh.Blend):
             weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
             print(f"{path}: {one_line(model.title)}\n  weights of their log-odds: {weights}")
             continue

@@ -7,12 +7,10 @@ from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array, csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.bounds import (
+from sentiment_helpers.classifiers.bounds import (
     MAX_ID,
     MAX_LENGTH,
     Number,
@@ -20,15 +18,13 @@ from sentiment_helpers.bounds import (
     distinct_words,
     increasing,
 )
-from sentiment_helpers.corpus import MISSING, NO_TEXTS, Corpus, known_words, read
+from sentiment_helpers.fast.many_texts import MISSING, NO_TEXTS, Corpus, known_words, read
 from sentiment_helpers.glove import MAX_VALUES, Glove
 from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 
 FREQUENT_WORDS = 50_000
 """How many of GloVe's most frequent words a fitted `MeanEmbedding` knows beside those of its
 training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
-WINDOW = 5
-"""How far apart two words may stand for `domain_vectors` to count them as company."""
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
@@ -224,39 +220,6 @@ class TokenIds(CorpusTransformer):
         transformer = cls(Glove("words", words, np.empty((len(words), 0))), length)
         transformer.ids_ = dict(zip(words, ids, strict=True))
         return transformer
-
-
-def domain_vectors(
-    ids: np.ndarray, num_words: int, size: int, random_state: int = 1234
-) -> np.ndarray:
-    """(num_words, size) float32: what company each word keeps in reviews `ids` (N, T), 0-padded.
-
-    Positive pointwise mutual information of words at most `WINDOW` apart, the nearer the heavier,
-    contexts smoothed with exponent 0.75, then a truncated singular value decomposition with half
-    of the singular values' weight (Levy, Goldberg and Dagan 2015). No labels are used. The values
-    have a standard deviation of 1; ids 0 and 1, and words that stand alone, have zeros.
-    """
-    counts = csr_array((num_words, num_words), dtype=np.float32)
-    for start in range(0, len(ids), 4096):  # slices, so that memory does not grow with the reviews
-        rows = ids[start : start + 4096]
-        for distance in range(1, min(WINDOW, rows.shape[1] - 1) + 1):
-            first, second = rows[:, :-distance].ravel(), rows[:, distance:].ravel()
-            words = (np.minimum(first, second) > UNKNOWN).nonzero()[0]
-            weight = np.full(len(words), 1 - (distance - 1) / WINDOW, np.float32)
-            pairs = (weight, (first[words], second[words]))
-            counts = counts + coo_array(pairs, shape=counts.shape).tocsr()
-    counts = (counts + counts.T).tocoo()
-    totals = counts.sum(axis=0)  # (num_words,)
-    contexts = totals**0.75
-    row, column = counts.coords
-    information = np.log(counts.data * contexts.sum() / (totals[row] * contexts[column]))
-    told = information > 0
-    positive = csr_array((information[told], (row[told], column[told])), shape=counts.shape)
-    found = min(size, num_words - 1)
-    left, values, _ = randomized_svd(positive, found, random_state=random_state)
-    vectors = np.zeros((num_words, size), np.float32)
-    vectors[UNKNOWN + 1 :, :found] = (left * np.sqrt(values))[UNKNOWN + 1 :]
-    return vectors / max(vectors.std(), 1e-12)
 
 
 class Coverage(NamedTuple):

@@ -17,7 +17,13 @@ from typing import BinaryIO
 import numpy as np
 import pooch
 
-from sentiment_helpers.files import FileError, download, project_folder, resolve, written_whole
+from sentiment_helpers.storage.files import (
+    FileError,
+    download,
+    project_folder,
+    resolve,
+    written_whole,
+)
 
 URLS = [
     "https://nlp.stanford.edu/data/glove.6B.zip",

@@ -9,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from sklearn.pipeline import Pipeline
 
-from sentiment_helpers.classifiers import BiRNNClassifier
-from sentiment_helpers.colours import BLUE, GREEN, ORANGE
+from sentiment_helpers.classifiers.birnn import BiRNNClassifier
+from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.features import TokenIds
+from sentiment_helpers.plots import BLUE, GREEN, ORANGE
 from sentiment_helpers.text import pieces
-from sentiment_helpers.together import Together
 
 # Of a text in a figure: points, and inches.
 FONT_SIZE, CHARACTER, LINE, WIDTH = 9, 9 * 0.63 / 72, 9 * 1.7 / 72, 9
 
 
-def word_effects(model: Pipeline | Together, text: str) -> pd.DataFrame:
+def word_effects(model: Pipeline | Blend, text: str) -> pd.DataFrame:
     """A row for each piece of `text` between white space, in order.
 
     Columns: `word`, as written; `effect`, by how much the log-odds of "positive" are higher with
@@ -46,7 +46,7 @@ def word_effects(model: Pipeline | Together, text: str) -> pd.DataFrame:
     return effects
 
 
-def _has_attention(model: Pipeline | Together) -> bool:
+def _has_attention(model: Pipeline | Blend) -> bool:
     return (
         isinstance(model, Pipeline)
         and isinstance(model[0], TokenIds)

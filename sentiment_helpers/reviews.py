@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from sentiment_helpers.files import download, project_folder, resolve
-from sentiment_helpers.sources import ReviewFileError
-from sentiment_helpers.tables import LABEL_COLUMNS, LABELS, ReviewTable
+from sentiment_helpers.storage.files import download, project_folder, resolve
+from sentiment_helpers.storage.review_table import LABEL_COLUMNS, LABELS, ReviewTable
+from sentiment_helpers.storage.text_file import ReviewFileError
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 MD5 = "7c2ac02c03563afcf9b574c7e56c153a"

@@ -10,18 +10,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TextIO
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from sentiment_helpers.files import resolve, written_whole
+from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.metrics import Scores, Tally
-from sentiment_helpers.sources import ReviewFileError
-from sentiment_helpers.tables import ReviewTable, Row
-from sentiment_helpers.together import Together
-from sentiment_helpers.workers import score_in_order
+from sentiment_helpers.saving import load
+from sentiment_helpers.storage.files import resolve, written_whole
+from sentiment_helpers.storage.review_table import ReviewTable, Row
+from sentiment_helpers.storage.text_file import ReviewFileError
+from sentiment_helpers.workers import score_in_order, score_texts
 
 CHUNK = 8192  # rows scored at a time
 ADDED_COLUMNS = ("probability", "prediction")
@@ -77,7 +81,7 @@ class ScoreReport:
 
 
 def score_csv(
-    pipeline: Pipeline | Together,
+    pipeline: Pipeline | Blend,
     source: str | os.PathLike,
     destination: str | os.PathLike | None = None,
     *,
@@ -252,3 +256,42 @@ def _written(
                 yield file
             if not overwrite:  # somebody else may have written it meanwhile
                 _check_new(destination)
+
+
+_loading = Lock()
+
+
+def score_partition(
+    table: pd.DataFrame, model: str | os.PathLike = "models/RNN.pt", column: str = "review"
+) -> pd.DataFrame:
+    """A copy of `table` with the columns `probability` (of positive, float64) and `prediction`
+    (Int64: 0 or 1) added; both are missing where the review is.
+
+    A plain function, so that a cluster can send it to its workers; each process loads `model`
+    once. With ``functools.partial``, or as keywords of Dask's `map_partitions`, it is told another
+    model or column.
+
+    Raises:
+        CheckpointError: `model` cannot be loaded, see `load`.
+        ValueError: `table` has no column of that name or two, or one of the added ones already.
+    """
+    if column not in table.columns:
+        found = ", ".join(map(str, table.columns))
+        raise ValueError(f"there is no column named {column}, but {found}: say which (column)")
+    if list(table.columns).count(column) > 1:
+        raise ValueError(f"there are several columns named {column}: rename all but one")
+    if clash := set(ADDED_COLUMNS) & set(table.columns):
+        raise ValueError(f"there is already a column named {min(clash)}: rename it")
+    given = table[column]
+    there = given.notna() & (given.astype("string").str.strip() != "").fillna(False)
+    probabilities = np.full(len(table), np.nan)
+    with _loading:  # threads of one process wait for one another instead of loading it twice
+        loaded = _loaded(os.fspath(resolve(model)))
+    texts = given[there].astype(str).tolist()
+    probabilities[there.to_numpy(bool)] = score_texts(loaded, texts).probabilities
+    positive = pd.array(probabilities > 0.5, "Int64")
+    positive[np.isnan(probabilities)] = pd.NA
+    return table.assign(**dict(zip(ADDED_COLUMNS, (probabilities, positive), strict=True)))
+
+
+_loaded = lru_cache(maxsize=2)(load)

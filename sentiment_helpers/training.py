@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
-from sentiment_helpers import resuming
-from sentiment_helpers.steps import Steps, shares
+from sentiment_helpers.fast.flat_adam import Steps, shares
+from sentiment_helpers.storage import training_state
 
 EVAL_BATCH_SIZE = 8192  # rows; large, because evaluation keeps nothing for gradients
 EVAL_VALUES = 2**15  # columns times rows of a batch whose rows have lengths, such as words
@@ -146,8 +146,8 @@ def fit(
             "patience": patience, "max_norm": max_norm, "random_state": random_state,
             "device": train[0].device.type,
         }  # fmt: skip
-        fingerprint = resuming.fingerprint(network, chain(*sides.values()), parameters)
-        state = resuming.read(resume, fingerprint)
+        fingerprint = training_state.fingerprint(network, chain(*sides.values()), parameters)
+        state = training_state.read(resume, fingerprint)
     history, stopping = History(), EarlyStopping(patience)
     batches = -(-len(train[0]) // batch_size)
     step = Steps(network, lrs, shares(schedule, batches * max_epochs), max_norm)
@@ -161,7 +161,9 @@ def fit(
         bar_format="{desc} |{bar:10}| {n}/{total} epochs {elapsed}{postfix}",
     )
     devices = [train[0].device] if train[0].is_cuda else []
-    parts = resuming.Parts(network, step, order, stopping, history, devices, batches, len(valid[0]))
+    parts = training_state.Parts(
+        network, step, order, stopping, history, devices, batches, len(valid[0])
+    )
     try:
         with torch.random.fork_rng(devices), _threads_for(network), bar:
             torch.manual_seed(random_state)
@@ -192,7 +194,7 @@ def fit(
                     history.probabilities.pop(epoch - 1, None)
                 history.probabilities[epoch] = probabilities.astype(np.float32)
                 if resume is not None:
-                    resuming.write(resume, fingerprint, parts.state())
+                    training_state.write(resume, fingerprint, parts.state())
                 bar.set_postfix_str(_summary(row), refresh=False)
                 bar.update()
     except KeyboardInterrupt:

@@ -17,9 +17,9 @@ import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import Pipeline
 
-from sentiment_helpers.archives import CheckpointError
+from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.features import CorpusTransformer
-from sentiment_helpers.together import Together
+from sentiment_helpers.storage.pt_file import CheckpointError
 
 MAX_VALUES = 2**22  # in memory at once, of the features or the hidden units of reviews
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Scored(NamedTuple):
     counts: dict[str, int]
 
 
-def score_texts(model: Pipeline | Together, texts: list[str]) -> Scored:
+def score_texts(model: Pipeline | Blend, texts: list[str]) -> Scored:
     """The probabilities (N,) of the positive class for `texts`, which are read once where the
     model allows it.
 
@@ -49,16 +49,16 @@ def score_texts(model: Pipeline | Together, texts: list[str]) -> Scored:
     return Scored(np.concatenate([part.probabilities for part in parts]), dict(counts))
 
 
-def _width(model: Pipeline | Together) -> int:
+def _width(model: Pipeline | Blend) -> int:
     """How many values a review at most becomes."""
-    if isinstance(model, Together):
+    if isinstance(model, Blend):
         return max(_width(member) for _, member in model.models)
     if not isinstance(model, Pipeline) or not isinstance(model[0], CorpusTransformer):
         return 1
     return max(model[-1].n_features_in_, getattr(model[-1], "hidden_size", 1))
 
 
-def _scored(model: Pipeline | Together, texts: list[str]) -> Scored:
+def _scored(model: Pipeline | Blend, texts: list[str]) -> Scored:
     if isinstance(model, Pipeline) and isinstance(model[0], CorpusTransformer):
         features, *counted = model[0].transform_counted(texts)
         probabilities = model[1:].predict_proba(features)[:, 1]
@@ -78,10 +78,10 @@ def _scored(model: Pipeline | Together, texts: list[str]) -> Scored:
     return Scored(probabilities, counts)
 
 
-def _counted(model: Pipeline | Together, texts: list[str]) -> list[np.ndarray]:
+def _counted(model: Pipeline | Blend, texts: list[str]) -> list[np.ndarray]:
     """The words of each text, and the known ones; of several models the first one's. Nothing for
     models whose words cannot be told."""
-    if isinstance(model, Together):
+    if isinstance(model, Blend):
         return _counted(model.models[0][1], texts)
     reader = model[0] if isinstance(model, Pipeline) else None
     if isinstance(reader, CorpusTransformer):
@@ -95,7 +95,7 @@ def _counted(model: Pipeline | Together, texts: list[str]) -> list[np.ndarray]:
 
 
 def score_in_order(
-    model: Pipeline | Together, parts: Iterable[tuple[list[str], T]], workers: int
+    model: Pipeline | Blend, parts: Iterable[tuple[list[str], T]], workers: int
 ) -> Iterator[tuple[T, Scored]]:
     """For each part, some texts and what belongs to them: the latter, and what scoring the texts
     gave. No more parts are taken in advance than keep `workers` processes busy.
@@ -150,7 +150,7 @@ def _uninterrupted() -> Iterator[None]:
 _worker_model = None  # in a worker process, what it scores with
 
 
-def _begin_worker(model: Pipeline | Together, threads: int) -> None:
+def _begin_worker(model: Pipeline | Blend, threads: int) -> None:
     global _worker_model
     _worker_model = model
     if hasattr(signal, "pthread_sigmask"):

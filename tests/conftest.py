@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from sentiment_helpers import Glove, load_reviews
-from sentiment_helpers.experiments import FIGURES, Result
+from sentiment_helpers.report.experiments import FIGURES, Result
 
 RELIABILITY = Path(__file__).parents[1] / "benchmarks" / "RELIABILITY.md"
 ANY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}

@@ -23,10 +23,9 @@ from sentiment_helpers import (
     Glove,
     MeanEmbedding,
     TokenIds,
-    classifiers,
-    estimators,
     training,
 )
+from sentiment_helpers.classifiers import base, birnn
 
 QUICK = {"num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16}
 
@@ -487,7 +486,7 @@ def test_states_that_no_classifier_has(kind, monkeypatch):
     state = BiRNNClassifier(**QUICK).fit(X, y).get_state()
     BiRNNClassifier.from_state(copy.deepcopy(state))
     change, values, says = STATES[kind]
-    monkeypatch.setattr(estimators.pd, "DataFrame", None)
+    monkeypatch.setattr(base.pd, "DataFrame", None)
     for value in values:
         wrong = copy.deepcopy(state)
         change(wrong, value)
@@ -507,7 +506,7 @@ def test_history_of_one_class_in_the_validation_rows():
 def test_a_history_has_an_end(monkeypatch):
     X, y = make_data()
     state = BiRNNClassifier(**QUICK).fit(X, y).get_state()
-    monkeypatch.setattr(estimators, "MAX_EPOCHS", 3)
+    monkeypatch.setattr(base, "MAX_EPOCHS", 3)
     with pytest.raises(ValueError, match="history is not that of a training"):
         BiRNNClassifier.from_state(state)
 
@@ -536,7 +535,7 @@ def test_vectors_that_training_moves_too_far(ordered):
 def test_long_vectors_are_refused(ordered, monkeypatch):
     texts, labels, glove = ordered
     fitted = word_model(glove, max_epochs=1).fit(texts, labels)[-1]
-    monkeypatch.setattr(classifiers, "MAX_SIZE", 4)
+    monkeypatch.setattr(birnn, "MAX_SIZE", 4)
     with pytest.raises(ValueError, match="words' vectors have 5 values, not 1 to 4"):
         BiRNNClassifier.from_state(fitted.get_state())
     with pytest.raises(ValueError, match="words' vectors have 5 values, not 1 to 4"):

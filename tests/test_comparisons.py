@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sentiment_helpers import comparisons
+from sentiment_helpers.report import comparisons
 
 
 def test_the_table_has_the_reports_figures_beside_ours(made_up):

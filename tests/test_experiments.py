@@ -6,8 +6,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from sentiment_helpers import MeanEmbedding, experiments, load_glove
-from sentiment_helpers.experiments import PLAIN, REPORT, SKIP
+from sentiment_helpers import MeanEmbedding, load_glove
+from sentiment_helpers.report import experiments
+from sentiment_helpers.report.experiments import PLAIN, REPORT, SKIP
 
 FEW = {"max_epochs": 2, "lr": 0.01}
 

@@ -17,6 +17,7 @@ from sentiment_helpers import (
     load_glove,
     tokens,
 )
+from sentiment_helpers.classifiers.domain_vectors import domain_vectors
 
 TEXTS = ["A good, good film!", "It isn't good.", "zzz 10", ""]
 
@@ -159,7 +160,7 @@ def test_domain_vectors_bring_words_of_like_company_together():
     near = [[rng.choice([2, 3]), rng.choice([4, 5]), 0, 0] for _ in range(200)]
     far = [[rng.choice([6, 7]), rng.choice([8, 9]), 1, 0] for _ in range(200)]
     ids = np.array(near + far, np.int32)
-    vectors = features.domain_vectors(ids, 11, 4)
+    vectors = domain_vectors(ids, 11, 4)
     assert (vectors.shape, vectors.dtype) == ((11, 4), np.float32)
     assert not vectors[[0, 1, 10]].any()
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -168,12 +169,12 @@ def test_domain_vectors_bring_words_of_like_company_together():
     assert cosines[6, 7] > 0.95
     assert abs(cosines[2, 6]) < 0.1
     assert vectors.std() == pytest.approx(1)
-    assert (features.domain_vectors(ids, 11, 4) == vectors).all()
+    assert (domain_vectors(ids, 11, 4) == vectors).all()
 
 
 def test_domain_vectors_by_hand():
     """One pair, both ways: with contexts 1 and 1, the information of (2, 3) is ln 2."""
-    vectors = features.domain_vectors(np.array([[2, 3]]), 4, 3)
+    vectors = domain_vectors(np.array([[2, 3]]), 4, 3)
     product = vectors @ vectors.T
     assert product[2, 2] == pytest.approx(product[3, 3], rel=1e-5)
     assert product[2, 3] == pytest.approx(0, abs=1e-5)

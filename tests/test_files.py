@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from sentiment_helpers import files
+from sentiment_helpers.storage import files
 
 CONTENT = b"the file's content " * 1000
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()

@@ -20,6 +20,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
+from tests.test_archives import members_of, sealed
 
 from benchmarks.measure import memory
 from sentiment_helpers import (
@@ -30,7 +31,6 @@ from sentiment_helpers import (
     MeanEmbedding,
     ReviewFileError,
     TokenIds,
-    archives,
     load,
     load_glove,
     load_reviews,
@@ -38,8 +38,8 @@ from sentiment_helpers import (
     score_csv,
 )
 from sentiment_helpers import glove as glove_module
-from sentiment_helpers.tables import ReviewTable
-from tests.test_archives import members_of, sealed
+from sentiment_helpers.storage import pt_file
+from sentiment_helpers.storage.review_table import ReviewTable
 
 pytestmark = pytest.mark.fuzz
 ROOT = Path(__file__).parents[1]
@@ -425,7 +425,7 @@ def places(value, at=()):
 def test_changed_values_with_a_right_checksum(
     saved, tried, tmp_path_factory, which, place, leaf, remove
 ):
-    content = archives.read(saved[which])
+    content = pt_file.read(saved[which])
     ways = list(places(content))
     *way, key = ways[place % len(ways)]
     part = content
@@ -437,7 +437,7 @@ def test_changed_values_with_a_right_checksum(
         part[key] = leaf
     path = tmp_path_factory.getbasetemp() / "changed.pt"
     try:
-        archives.write(content, path)
+        pt_file.write(content, path)
     except OverflowError:  # a number that no file can hold
         return
     taken_or_refused(path, tried, "values in model files changed, with a right checksum")

@@ -11,8 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import BiRNNClassifier, TokenIds, plots
-from sentiment_helpers.highlights import word_effects
+from sentiment_helpers import BiRNNClassifier, TokenIds
+from sentiment_helpers.highlights import highlight_words, word_effects
 
 matplotlib.use("Agg")
 TEXTS = ["good film", "good good", "bad film", "bad dull", "dull film", "good dull film"] * 4
@@ -61,7 +61,7 @@ def test_words_that_are_not_read_get_no_attention(network):
 
 
 def test_html_is_escaped_and_coloured(linear):
-    html = plots.highlight_words(linear, "<3 good & dull")._repr_html_()
+    html = highlight_words(linear, "<3 good & dull")._repr_html_()
     assert "&lt;3" in html
     assert "&amp;" in html
     colours = re.findall(r'background:(#\w+)" title="([+-][\d.]+)">(\w+)<', html)
@@ -75,7 +75,7 @@ def test_html_is_escaped_and_coloured(linear):
 
 def test_figure_holds_every_word_once_in_each_part(network):
     text = " ".join(TEXTS)
-    highlights = plots.highlight_words(network, text)
+    highlights = highlight_words(network, text)
     ax = highlights.draw()
     drawn = [t.get_text() for t in ax.texts]
     assert [drawn.count(word) for word in ("good", "dull")] == [
@@ -94,7 +94,7 @@ def test_figure_holds_every_word_once_in_each_part(network):
 
 def test_a_text_without_words_is_refused(linear):
     with pytest.raises(ValueError, match=r"' <br /> ' holds no word"):
-        plots.highlight_words(linear, " <br /> ")
+        highlight_words(linear, " <br /> ")
 
 
 def test_no_attention_where_there_is_none(glove):

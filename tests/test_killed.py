@@ -20,7 +20,7 @@ MODEL = ROOT / "models" / "RNN-report.pt"
 def processes():
     """Each is a copy of one that has imported everything and done nothing yet."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.test_killed", "sentiment_helpers.partitions"])
+    context.set_forkserver_preload(["tests.test_killed", "sentiment_helpers.scoring"])
     run(context.Process(target=load_glove))
     return context
 

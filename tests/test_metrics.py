@@ -9,8 +9,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from sentiment_helpers import evaluate, holm, intervals, mcnemar, metrics, paired_difference
+from sentiment_helpers import evaluate, intervals, metrics
 from sentiment_helpers.metrics import Tally
+from sentiment_helpers.report.statistics import holm, mcnemar, paired_difference
 
 
 def test_evaluate_by_hand():

@@ -13,7 +13,8 @@ import pandas as pd
 import papermill
 import pytest
 
-from sentiment_helpers import experiments, load, load_glove
+from sentiment_helpers import load, load_glove
+from sentiment_helpers.report import experiments
 
 ROOT = Path(__file__).parents[1]
 RESULTS = {"1_stacked_birnn": "plain.json", "2_skip_birnn": "skip.json"}
@@ -104,7 +105,7 @@ def test_the_second_notebook_draws_the_rows_of_the_first(rated_file, tmp_path):
     printed = run(second, parameters, tmp_path)
     assert "Of 45 pairs of networks" in printed
     assert "words in order (notebook 1)" in printed
-    together = load(tmp_path / "Together.pt")
+    together = load(tmp_path / "Blend.pt")
     assert together.title == "LSTM 1×8, words in order + bag of words and pairs"
 
 
@@ -119,7 +120,7 @@ def test_quick(rated_file, tmp_path):
     assert "the loaded model predicts exactly the same: True" in printed
     assert not (project / "models").exists()
     made = {path.name for path in (project / "runs").iterdir()}
-    assert {"RNN.pt", "RNN-report.pt", "Together.pt", "plain.json", "words.json"} <= made
+    assert {"RNN.pt", "RNN-report.pt", "Blend.pt", "plain.json", "words.json"} <= made
     cells = nbformat.read(project / "executed.ipynb", as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     shown = ["".join(o["data"]["text/html"]) for o in outputs if "text/html" in o.get("data", {})]

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.recipe import RecipeBiRNN, copy_weights, train
 from sentiment_helpers import BiRNN
-from sentiment_helpers.one_step import one_step
+from sentiment_helpers.fast.one_step import one_step
 from sentiment_helpers.training import fit
 
 NETWORKS = [

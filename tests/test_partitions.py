@@ -73,7 +73,7 @@ def test_the_readmes_cluster(reviews, tmp_path):
     parts = [reviews[start : start + 50].assign(n="007", note="NA") for start in range(0, 400, 50)]
     for number, part in enumerate(parts):
         part.to_csv(tmp_path / f"reviews-{number}.csv", index=False)
-    count = "__import__('sentiment_helpers').partitions._loaded.cache_info().misses"
+    count = "__import__('sentiment_helpers').scoring._loaded.cache_info().misses"
     code = code.replace("models/RNN.pt", str(MODEL))
     code += f"        print(Client.current().run(lambda: {count}))\n"
     (tmp_path / "score.py").write_text(code, "utf-8")

@@ -8,6 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from sentiment_helpers import BiRNN, plots
+from sentiment_helpers.report import figures
 
 matplotlib.use("Agg")
 LABELS = np.array([0, 1, 0, 1])
@@ -34,8 +35,8 @@ def closed():
         (plots.learning_curve, (HISTORY, "f1")),
         (plots.roc_curves, (LABELS, PROBABILITIES)),
         (plots.confusion_matrix, (LABELS, LABELS)),
-        (plots.gradient_norms, (NORMS,)),
-        (plots.draw_network, (5, True)),
+        (figures.gradient_norms, (NORMS,)),
+        (figures.draw_network, (5, True)),
         (plots.calibration, (LABELS, {"a": PROBABILITIES[1], "b": PROBABILITIES[6]})),
     ],
 )
@@ -63,20 +64,20 @@ def test_roc_curves_name_their_epochs_and_areas():
 
 
 def test_gradient_norms_are_drawn_layer_by_layer():
-    ax = plots.gradient_norms(NORMS)
+    ax = figures.gradient_norms(NORMS)
     assert [line.get_label() for line in ax.lines] == ["plain", "skip"]
     assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
 
 
 def test_diagram_names_the_layers_that_exist():
-    texts = {t.get_text() for t in plots.draw_network(5, skip_connections=True).texts}
+    texts = {t.get_text() for t in figures.draw_network(5, skip_connections=True).texts}
     assert {"forward layer 1", "backward layer 5 + layer 1"} <= texts
     assert "forward layer 2" not in texts
 
 
 def test_comparison_is_sorted_and_shows_the_report(made_up):
     results = [made_up("gru-5", "0111"), made_up("lstm-5", "0101"), made_up("gru-8", "1010")]
-    ax = plots.comparison(results)
+    ax = figures.comparison(results)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["GRU-8", "GRU-5", "LSTM-5"]
     marks = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     assert marks["here"].lines[0].get_xdata().tolist() == [0.0, 0.75, 1.0]
@@ -89,13 +90,13 @@ def test_quick_runs_are_marked():
     table = pd.DataFrame({"accuracy": [0.5]})
     try:
         with plt.rc_context():
-            plots.mark_quick()
+            figures.mark_quick()
             axes = plots.learning_curve(HISTORY), plots.learning_curves(HISTORY)[0]
-            figures = [ax.figure for ax in axes]
+            drawn = [ax.figure for ax in axes]
             shown = [shell.display_formatter.format(t)[0] for t in (table, table.style)]
     finally:
         InteractiveShell.clear_instance()
-    assert [[text.get_text() for text in figure.texts] for figure in figures] == [["quick"]] * 2
+    assert [[text.get_text() for text in figure.texts] for figure in drawn] == [["quick"]] * 2
     assert all("<b>quick</b>" in one["text/html"] for one in shown)
     assert all("accuracy" in one["text/html"] for one in shown)
     assert not plots.learning_curve(HISTORY).figure.texts

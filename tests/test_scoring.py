@@ -15,19 +15,18 @@ from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import (
     BiRNNClassifier,
+    Blend,
     MeanEmbedding,
     ReviewFileError,
-    Together,
     evaluate,
     load_glove,
     save,
     score_csv,
     scoring,
-    sources,
-    tables,
 )
 from sentiment_helpers.__main__ import main
-from sentiment_helpers.experiments import tfidf_pairs
+from sentiment_helpers.report.experiments import tfidf_pairs
+from sentiment_helpers.storage import review_table, text_file
 from sentiment_helpers.workers import score_in_order
 
 
@@ -210,7 +209,7 @@ def test_bars_are_in_bytes(model, rated_file, capsys):
 
 
 def test_long_rows_are_read_few_at_a_time(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "MAX_CHUNK", 100)
+    monkeypatch.setattr(review_table, "MAX_CHUNK", 100)
     lengths = []
     monkeypatch.setattr(
         scoring, "score_in_order", lambda *a: lengths.extend(len(t) for t, _ in a[1]) or []
@@ -327,7 +326,7 @@ def test_no_such_encoding(model_file, tmp_path, capsys):
 
 def test_a_quotation_mark_that_is_never_closed(model_file, tmp_path, capsys, monkeypatch):
     """And text without line ends; both without reading all of it."""
-    monkeypatch.setattr(sources, "MAX_ROW", 1000)
+    monkeypatch.setattr(text_file, "MAX_ROW", 1000)
     for content in ('review,x\n"' + "a\n" * 2000, "review\n" + "a" * 2000):
         (tmp_path / "in.csv").write_text(content)
         assert main(["score", model_file, str(tmp_path / "in.csv")]) == 2
@@ -498,7 +497,7 @@ def test_models_together_on_the_command_line(model, reviews, tmp_path, capsys):
     rows = reviews[1000:1200]
     pairs = tfidf_pairs().fit(reviews["review"][:300], reviews["label"][:300])
     members = [("averages", model), ("TF-IDF", pairs)]
-    both = Together(members).fit(rows["review"], rows["label"])
+    both = Blend(members).fit(rows["review"], rows["label"])
     save(both, tmp_path / "both.pt")
     save(pairs, tmp_path / "pairs.pt")
     assert main(["show", str(tmp_path / "both.pt"), str(tmp_path / "pairs.pt")]) == 0

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from sentiment_helpers import Glove, comparisons, plots, study
+from sentiment_helpers import Glove
 from sentiment_helpers.__main__ import main
+from sentiment_helpers.report import comparisons, figures, study
 
 FIGURES = {"best_epoch": 1, "loss": 0.5, "roc_auc": 0.8, "seconds": 1.0}
 
@@ -106,7 +107,7 @@ def test_depths(results):
     assert two.endswith("They cannot be told apart.")
     assert "+0.3000" in fourteen
     assert fourteen.endswith("They differ: skip is better.")
-    lines = {line.get_label(): line for line in plots.depths(results).lines}
+    lines = {line.get_label(): line for line in figures.depths(results).lines}
     assert lines["plain, mean of seeds"].get_ydata().tolist() == pytest.approx([0.8, 0.5])
 
 
@@ -120,7 +121,7 @@ def test_poolings(results):
     table = comparisons.poolings_table(results)
     assert table["accuracy"].tolist() == pytest.approx([0.6, 0.7])
     assert table["deviation"].tolist() == pytest.approx([0.01, 0.01])
-    ax = plots.poolings(results)
+    ax = figures.poolings(results)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["last", "max"]
     assert [len(line.get_xdata()) for line in ax.lines] == [3, 3]
 
@@ -139,6 +140,6 @@ def test_without_a_study_the_notebooks_draw_nothing(tmp_path, caplog):
     assert comparisons.depths_table(results).empty
     assert comparisons.poolings_table(results).empty
     assert comparisons.depth_findings(results) == []
-    plots.depths(results)
-    plots.poolings(results)
-    plots.gradient_norms(study.gradients(results, 2))
+    figures.depths(results)
+    figures.poolings(results)
+    figures.gradient_norms(study.gradients(results, 2))

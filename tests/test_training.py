@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import EarlyStopping, gradient_norms, steps, training
+from sentiment_helpers import EarlyStopping, gradient_norms, training
+from sentiment_helpers.fast import flat_adam
 
 
 class Scripted(nn.Module):
@@ -347,11 +348,11 @@ def test_weights_without_gradient_stay(data):
 
 
 def test_schedules():
-    assert list(steps.shares("linear", 100))[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
-    assert list(steps.shares("linear", 100))[-1] == pytest.approx(0.05)
-    assert next(steps.shares("constant", 100)) == 1
+    assert list(flat_adam.shares("linear", 100))[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
+    assert list(flat_adam.shares("linear", 100))[-1] == pytest.approx(0.05)
+    assert next(flat_adam.shares("constant", 100)) == 1
     with pytest.raises(ValueError, match="schedule is 'cosine'; it must be constant or linear"):
-        steps.shares("cosine", 100)
+        flat_adam.shares("cosine", 100)
 
 
 def test_the_schedule_slows_the_last_steps(data):

@@ -16,8 +16,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from sentiment_helpers import (
     BagClassifier,
+    Blend,
     CheckpointError,
-    Together,
     TokenIds,
     load,
     load_glove,
@@ -25,7 +25,7 @@ from sentiment_helpers import (
     scoring,
     workers,
 )
-from sentiment_helpers.experiments import tfidf_pairs
+from sentiment_helpers.report.experiments import tfidf_pairs
 from sentiment_helpers.workers import score_in_order, score_texts
 
 MODEL = Path(__file__).parents[1] / "models" / "RNN-report.pt"
@@ -42,7 +42,7 @@ def test_known_words_of_each_kind_of_model(reviews):
     bag = make_pipeline(TokenIds(glove), BagClassifier(max_epochs=1)).fit(texts, labels)
     some = ["the film zzzz", "qqqq!", "a é"]
     pairs = tfidf_pairs().fit(texts, labels)
-    both = Together([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
+    both = Blend([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
     none = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
     for model, words, known, without in [
         (bag, 7, 4, 0),
@@ -105,7 +105,7 @@ def test_wide_models_score_few_reviews_at_once(model, reviews, monkeypatch):
     assert scored.counts == expected.counts
     assert scored.probabilities == pytest.approx(expected.probabilities, abs=1e-7)
     for members in ([("a", model)], [("a", make_pipeline(FunctionTransformer())), ("b", model)]):
-        assert workers._width(Together(members)) == 50
+        assert workers._width(Blend(members)) == 50
 
 
 class NoNumber(DummyClassifier):

@@ -7,10 +7,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.estimators import LogOddsClassifier
+from sentiment_helpers.classifiers.base import LogOddsClassifier
 
 
-class Together(LogOddsClassifier):
+class Blend(LogOddsClassifier):
     """The weighted sum of several models' log-odds: models with different mistakes mend each other.
 
     `fit` leaves the models as they are and only chooses the weights, on rows that none of them was

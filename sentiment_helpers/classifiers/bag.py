@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from sentiment_helpers.bounds import check_ids, increasing
-from sentiment_helpers.estimators import NetworkClassifier
+from sentiment_helpers.classifiers.base import NetworkClassifier
+from sentiment_helpers.classifiers.bounds import check_ids, increasing
 from sentiment_helpers.features import UNKNOWN
 
 MIN_COUNT = 2

@@ -8,8 +8,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import BiRNNClassifier, MeanEmbedding, Together, load, load_glove, save
-from sentiment_helpers.experiments import tfidf_pairs
+from sentiment_helpers import (
+    BiRNNClassifier,
+    Blend,
+    MeanEmbedding,
+    load,
+    load_glove,
+    save,
+)
+from sentiment_helpers.report.experiments import tfidf_pairs
 
 
 class LogOdds(ClassifierMixin, BaseEstimator):
@@ -38,7 +45,7 @@ def test_weights_are_those_of_a_logistic_regression():
     labels = (rng.random(4000) < 1 / (1 + np.exp(-log_odds))).astype(int)
     texts = [str(value) for value in log_odds]
     right, noisy = LogOdds(), LogOdds(noise=3.0)
-    together = Together([("right", right), ("noisy", noisy)]).fit(texts, labels)
+    together = Blend([("right", right), ("noisy", noisy)]).fit(texts, labels)
     assert together.weights_ == pytest.approx([1, 0], abs=0.1)
     assert together.intercept_ == pytest.approx(0, abs=0.1)
     assert together.title == "right + noisy"
@@ -48,14 +55,14 @@ def test_weights_are_those_of_a_logistic_regression():
 
 def test_other_labels_are_refused():
     with pytest.raises(ValueError, match=r"right knows \[0 1\], but y holds \[1 2\]"):
-        Together([("right", LogOdds())]).fit(["1.0", "2.0"], [1, 2])
+        Blend([("right", LogOdds())]).fit(["1.0", "2.0"], [1, 2])
 
 
 def test_unfitted(glove):
     with pytest.raises(NotFittedError):
-        Together([("right", LogOdds())]).predict(["1.0"])
+        Blend([("right", LogOdds())]).predict(["1.0"])
     with pytest.raises(NotFittedError):
-        Together([("pairs", tfidf_pairs())]).fit(["good", "bad"], [1, 0])
+        Blend([("pairs", tfidf_pairs())]).fit(["good", "bad"], [1, 0])
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +77,7 @@ def members(reviews):
 
 def test_saved_and_loaded(members, reviews, tmp_path):
     others = reviews[400:700]
-    together = Together(members).fit(others["review"], others["label"])
+    together = Blend(members).fit(others["review"], others["label"])
     save(together, tmp_path / "t.pt")
     again = load(tmp_path / "t.pt")
     assert (again.predict_proba(others["review"]) == together.predict_proba(others["review"])).all()
@@ -99,6 +106,6 @@ def test_a_tokenizer_of_ones_own_cannot_be_saved(tmp_path):
 def test_members_are_not_trained_again(members, reviews):
     others = reviews[400:500]
     before = members[1][1][-1].coef_.copy()
-    Together(members).fit(others["review"], others["label"])
+    Blend(members).fit(others["review"], others["label"])
     assert (members[1][1][-1].coef_ == before).all()
-    assert clone(Together(members)).get_params()["models"][0][0] == "network"
+    assert clone(Blend(members)).get_params()["models"][0][0] == "network"

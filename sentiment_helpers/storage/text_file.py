@@ -18,7 +18,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from sentiment_helpers.files import FileError, resolve
+from sentiment_helpers.storage.files import FileError, resolve
 
 MAX_ROW = 2**24
 """Characters: what is longer is no row, but text without line ends, or with a quotation mark that

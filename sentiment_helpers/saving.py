@@ -10,19 +10,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers import archives
-from sentiment_helpers.archives import CheckpointError
-from sentiment_helpers.bags import BagClassifier
-from sentiment_helpers.bounds import checked_classes
-from sentiment_helpers.classifiers import BiRNNClassifier, FeedForwardClassifier
+from sentiment_helpers.classifiers.bag import BagClassifier
+from sentiment_helpers.classifiers.birnn import BiRNNClassifier
+from sentiment_helpers.classifiers.blend import Blend
+from sentiment_helpers.classifiers.bounds import checked_classes
+from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds
-from sentiment_helpers.together import Together
+from sentiment_helpers.storage import pt_file
+from sentiment_helpers.storage.pt_file import CheckpointError
 
 FORMAT = "sentiment_helpers pipeline"
 VERSION = 2
 
 
-def save(model: Pipeline | Together, path: str | os.PathLike) -> None:
+def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
     """Write a fitted pipeline, or several as one, to `path`, whole or not at all.
 
     Its steps are this package's estimators, or scikit-learn's `TfidfVectorizer` and
@@ -40,13 +41,13 @@ def save(model: Pipeline | Together, path: str | os.PathLike) -> None:
         _checked(content)
     except Exception as error:
         raise ValueError(f"{path} is not written, since it could not be loaded: {error}") from error
-    archives.write(content, path)
+    pt_file.write(content, path)
 
 
-def load(path: str | os.PathLike) -> Pipeline | Together:
+def load(path: str | os.PathLike) -> Pipeline | Blend:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then.
 
-    Whoever made the file, nothing in it is run; it is checked by `archives.read`, and then each
+    Whoever made the file, nothing in it is run; it is checked by `pt_file.read`, and then each
     value against what the estimators take, tensors against the parameters, and the whole against
     what `save` would write of the model.
 
@@ -54,7 +55,7 @@ def load(path: str | os.PathLike) -> Pipeline | Together:
         CheckpointError: `path` is missing, or holds no model that this version can read.
     """
     path = Path(path)
-    content = archives.read(path)
+    content = pt_file.read(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} was not written by sentiment_helpers.save")
     version = content.get("version")
@@ -73,7 +74,7 @@ def load(path: str | os.PathLike) -> Pipeline | Together:
         ) from None
 
 
-def _checked(content: dict) -> Pipeline | Together:
+def _checked(content: dict) -> Pipeline | Blend:
     """The model of some content, if that is what `_content` gives of the model, too, and if it can
     score."""
     model = _model(content)
@@ -109,9 +110,9 @@ def _differs(given, expected, where: str = "content") -> str | None:
     return None if same else f"{where} is {given!r:.80}, not {expected!r:.80}"
 
 
-def _content(model: Pipeline | Together) -> dict:
+def _content(model: Pipeline | Blend) -> dict:
     """A fitted model as tensors and plain values; `_model` is its opposite."""
-    if isinstance(model, Together):
+    if isinstance(model, Blend):
         check_is_fitted(model)
         return {
             "models": {name: _content(member) for name, member in model.models},
@@ -129,9 +130,9 @@ def _content(model: Pipeline | Together) -> dict:
     return {"steps": steps}
 
 
-def _model(content: dict) -> Pipeline | Together:
+def _model(content: dict) -> Pipeline | Blend:
     if "models" in content:
-        model = Together([(name, _model(member)) for name, member in content["models"].items()])
+        model = Blend([(name, _model(member)) for name, member in content["models"].items()])
         if any(type(name) is not str for name, _ in model.models):
             raise ValueError("the models have no names")
         model.classes_ = np.array(content["classes"])

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sentiment_helpers.files import FileError, written_whole
+from sentiment_helpers.storage.files import FileError, written_whole
 
 MAX_BYTES = 2**31  # of a file
 MAX_PARTS = 1_000_000  # values, lists and dictionaries; a saved network has some hundred

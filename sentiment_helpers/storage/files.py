@@ -28,7 +28,7 @@ def one_line(text: str) -> str:
 def project_folder() -> Path:
     """The checkout that this package is imported from; where it is installed apart from one
     (in Colab, say), the current folder. `data/` and `models/` are below it."""
-    checkout = Path(__file__).resolve().parents[1]
+    checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
 

@@ -19,12 +19,11 @@ from sentiment_helpers import (
     Glove,
     MeanEmbedding,
     TokenIds,
-    archives,
-    resuming,
-    steps,
     training,
 )
+from sentiment_helpers.fast import flat_adam
 from sentiment_helpers.networks import WordBiRNN
+from sentiment_helpers.storage import pt_file, training_state
 
 BATCHES = 4  # of each epoch of `start`
 CHOICES = {
@@ -93,7 +92,7 @@ def bits(tensor):
 
 
 def epochs_in(path):
-    return len(archives.read(path)["state"]["history"]["epochs"]) if path.exists() else 0
+    return len(pt_file.read(path)["state"]["history"]["epochs"]) if path.exists() else 0
 
 
 @pytest.fixture
@@ -243,18 +242,23 @@ def test_another_training_is_refused(path, change):
     "content",
     [
         {"format": "sentiment_helpers pipeline", "version": 1, "steps": []},
-        {"format": resuming.FORMAT, "version": resuming.VERSION + 1, "fingerprint": "", "state": 0},
+        {
+            "format": training_state.FORMAT,
+            "version": training_state.VERSION + 1,
+            "fingerprint": "",
+            "state": 0,
+        },
         {},
-        {"format": resuming.FORMAT, "version": resuming.VERSION, "state": {}},
-        {"format": resuming.FORMAT, "version": resuming.VERSION, "fingerprint": ""},
+        {"format": training_state.FORMAT, "version": training_state.VERSION, "state": {}},
+        {"format": training_state.FORMAT, "version": training_state.VERSION, "fingerprint": ""},
     ],
 )
 def test_another_archive_is_refused(path, content):
-    archives.write(content, path)
+    pt_file.write(content, path)
     says = "state.pt holds no state of a training .*: delete it, or name another file$"
     with pytest.raises(ValueError, match=says):
         run(resume=path)
-    assert archives.read(path) == content
+    assert pt_file.read(path) == content
 
 
 def put(*place, value=None):
@@ -324,13 +328,13 @@ def test_a_state_that_no_training_comes_to_is_refused(path, change):
     """With a right checksum and fingerprint; nothing of it is taken over."""
     with pytest.raises(RuntimeError):
         run((3, RuntimeError()), resume=path)
-    content = archives.read(path)
+    content = pt_file.read(path)
     change(content["state"])
-    archives.write(content, path)
+    pt_file.write(content, path)
     arguments, choices = start(resume=path)
     before = {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
     random = torch.get_rng_state()
-    with pytest.raises(archives.CheckpointError, match="cannot have come to") as caught:
+    with pytest.raises(pt_file.CheckpointError, match="cannot have come to") as caught:
         training.fit(*arguments, **choices)
     assert str(caught.value).startswith(str(path))
     assert str(caught.value).endswith("): delete it, or name another file")
@@ -349,10 +353,10 @@ def test_what_is_no_archive_is_refused(path):
     content = path.read_bytes()
     for damaged in (b"", b"text", content[:-5], content[:5000] + b"?" + content[5001:]):
         path.write_bytes(damaged)
-        with pytest.raises(archives.CheckpointError, match="state"):
+        with pytest.raises(pt_file.CheckpointError, match="state"):
             run(resume=path)
         assert path.read_bytes() == damaged
-    with pytest.raises(archives.CheckpointError, match="folder"):
+    with pytest.raises(pt_file.CheckpointError, match="folder"):
         run(resume=path.parent)
 
 
@@ -367,7 +371,7 @@ def test_what_a_killed_run_left_beside_it_does_not_matter(path):
 
 def test_a_state_that_cannot_be_written(path, monkeypatch):
     """The one before it stays, and the training goes on from that."""
-    real = archives.write
+    real = pt_file.write
 
     def write(content, path):
         if len(content["state"]["history"]["epochs"]) == 3:
@@ -375,7 +379,7 @@ def test_a_state_that_cannot_be_written(path, monkeypatch):
         real(content, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives, "write", write)
+        patch.setattr(pt_file, "write", write)
         with pytest.raises(OSError, match="no space left"):
             run(resume=path)
     assert epochs_in(path) == 2
@@ -388,12 +392,12 @@ def test_random_numbers_of_gpus(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_rng_state", kept.get)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, at: put.update({at: state}))
     network = Net()
-    step = steps.Steps(network, {"": 0.1}, iter([]), 1.0)
+    step = flat_adam.Steps(network, {"": 0.1}, iter([]), 1.0)
     stopping, history = training.EarlyStopping(2), training.History()
     history.epochs.append({"epoch": 1, "valid_loss": 0.5})
     stopping.step(1, 0.5, network)
     others = torch.Generator(), stopping, history
-    parts = resuming.Parts(network, step, *others, list(kept), batches=0, valid_rows=30)
+    parts = training_state.Parts(network, step, *others, list(kept), batches=0, valid_rows=30)
     parts.restore(parts.state(), "state.pt")
     assert put == kept
 
@@ -495,13 +499,15 @@ def train_words(result, resume=None, pause=0.0):
         resume=resume,
         metrics=metrics,
     )
-    archives.write(outcome(network, history), result)
+    pt_file.write(outcome(network, history), result)
 
 
 def test_killed_in_several_epochs(path, tmp_path):
     """By SIGKILL, which no program sees coming."""
     killed, undisturbed = tmp_path / "killed.pt", tmp_path / "undisturbed.pt"
-    code = f"import test_resume as t; t.train_words({str(killed)!r}, {str(path)!r}, pause=0.1)"
+    code = (
+        f"import test_training_state as t; t.train_words({str(killed)!r}, {str(path)!r}, pause=0.1)"
+    )
     command = [sys.executable, "-c", code]
     folder = Path(__file__).parent
     for epoch in (1, 2, 3):
@@ -517,5 +523,5 @@ def test_killed_in_several_epochs(path, tmp_path):
         assert not killed.exists()
     subprocess.run(command, cwd=folder, check=True, timeout=60)
     train_words(undisturbed)
-    assert archives.read(killed) == archives.read(undisturbed)
-    assert len(archives.read(killed)["epochs"]) == 8
+    assert pt_file.read(killed) == pt_file.read(undisturbed)
+    assert len(pt_file.read(killed)["epochs"]) == 8

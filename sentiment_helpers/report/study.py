@@ -15,14 +15,14 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-from sentiment_helpers.classifiers import BiRNNClassifier
-from sentiment_helpers.experiments import write_results
+from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.features import TokenIds
-from sentiment_helpers.files import FileError
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
+from sentiment_helpers.report.experiments import write_results
 from sentiment_helpers.reviews import load_reviews, split_reviews
+from sentiment_helpers.storage.files import FileError
 from sentiment_helpers.training import gradient_norms
 
 DEPTHS = (2, 4, 8, 14)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sentiment_helpers.sources import BINARY, BOM, MAX_ROW, Lines, ReviewFileError, Source
+from sentiment_helpers.storage.text_file import BINARY, BOM, MAX_ROW, Lines, ReviewFileError, Source
 
 LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}

@@ -14,14 +14,15 @@ import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import CheckpointError, archives
+from sentiment_helpers import CheckpointError
+from sentiment_helpers.storage import pt_file
 
 CONTENT = {"numbers": [1, 2.5, None, True], "words": "a\nb", "tensor": torch.arange(6.0).view(2, 3)}
 
 
 @pytest.fixture
 def path(tmp_path):
-    archives.write(CONTENT, tmp_path / "x.pt")
+    pt_file.write(CONTENT, tmp_path / "x.pt")
     return tmp_path / "x.pt"
 
 
@@ -41,7 +42,7 @@ def members_of(path):
 
 
 def test_what_is_written_is_read(path):
-    for content in (archives.read(path), torch.load(path, weights_only=True)):
+    for content in (pt_file.read(path), torch.load(path, weights_only=True)):
         assert torch.equal(content["tensor"], CONTENT["tensor"])
         assert content["numbers"] == CONTENT["numbers"]
         assert content["words"] == "a\nb"
@@ -52,7 +53,7 @@ def test_each_flipped_bit_is_found(path):
     for place in range(0, len(whole), 7):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(CheckpointError, match=r"x\.pt"):
-            archives.read(path)
+            pt_file.read(path)
 
 
 def test_each_cut_is_found(path):
@@ -60,7 +61,7 @@ def test_each_cut_is_found(path):
     for length in range(0, len(whole), 7):
         path.write_bytes(whole[:length])
         with pytest.raises(CheckpointError, match=r"x\.pt"):
-            archives.read(path)
+            pt_file.read(path)
 
 
 class Runs:
@@ -86,7 +87,7 @@ def test_code_is_not_run(path, tmp_path, protocol, kind):
         path.write_bytes(path.read_bytes().replace(b"sha256:", b"SHA256:"))
     says = "could run code" if kind != "bare" else "no .pt file"
     with pytest.raises(CheckpointError, match=says):
-        archives.read(path)
+        pt_file.read(path)
     assert not marker.exists()
     pickle.loads(pickled)  # it would have run
     assert marker.exists()
@@ -99,13 +100,13 @@ def test_only_tensors_are_named(path, name):
     pickled = f"c{module}\n{function}\n(J\xff\xff\xff\x7ftR.".encode("latin-1")
     sealed(members_of(path) | {"data.pkl": pickled}, path)
     with pytest.raises(CheckpointError, match=f"it names {name}"):
-        archives.read(path)
+        pt_file.read(path)
 
 
 def test_only_what_tensors_and_plain_values_need(path):
     sealed(members_of(path) | {"data.pkl": pickle.dumps({"a": {1}}, 4)}, path)
     with pytest.raises(CheckpointError, match=r"could run code \(it uses FRAME\)"):
-        archives.read(path)
+        pt_file.read(path)
 
 
 def test_zip_bomb(path):
@@ -113,7 +114,7 @@ def test_zip_bomb(path):
     sealed(members, path, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 100_000
     with pytest.raises(CheckpointError, match="parts are compressed"):
-        archives.read(path)
+        pt_file.read(path)
 
 
 def test_parts_that_overlap(path):
@@ -128,7 +129,7 @@ def test_parts_that_overlap(path):
             archive.filelist.append(twin)
         archive.comment = b""
     with pytest.raises(CheckpointError, match="parts are larger than itself"):
-        archives.read(path)
+        pt_file.read(path)
 
 
 def changed(path, old, new):
@@ -153,7 +154,7 @@ def changed(path, old, new):
 def test_tensors_lie_within_their_values(path, old, new, says):
     changed(path, old, new)
     with pytest.raises(CheckpointError, match=says):
-        archives.read(path)
+        pt_file.read(path)
 
 
 def text(value):
@@ -183,16 +184,16 @@ def test_pickles_that_nobody_writes(path, kind, with_checksum):
     sealed(members_of(path) | {"data.pkl": b"\x80\x02" + pickled}, path)
     if not with_checksum:
         path.write_bytes(path.read_bytes().replace(b"sha256:", b"SHA256:"))
-    before = archives._tensor.__doc__
+    before = pt_file._tensor.__doc__
     with pytest.raises(CheckpointError, match=says):
-        archives.read(path)
-    assert archives._tensor.__doc__ == before
+        pt_file.read(path)
+    assert pt_file._tensor.__doc__ == before
 
 
 def test_many_dimensions(path):
     tensor = torch.zeros(1).view([1] * 9)
     with pytest.raises(ValueError, match="9 dimensions"):
-        archives.write({"tensor": tensor}, path)
+        pt_file.write({"tensor": tensor}, path)
 
 
 def test_values_that_are_shared(path, tmp_path):
@@ -200,19 +201,19 @@ def test_values_that_are_shared(path, tmp_path):
     values = torch.zeros(1000)
     torch.save({"format": "x", "all": values, "some": values[:1]}, path)
     with pytest.raises(CheckpointError, match="they share values"):
-        archives.read(path)
+        pt_file.read(path)
     with pytest.raises(ValueError, match=r"y\.pt is not written, .* they share values"):
-        archives.write({"one": values, "two": [values]}, tmp_path / "y.pt")
+        pt_file.write({"one": values, "two": [values]}, tmp_path / "y.pt")
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_numbers_of_numpy(path):
     content = {"a": [np.float64(0.1), np.int64(2), np.bool_(True)], np.str_("b"): (np.float32(1),)}
-    archives.write(content, path)
-    assert archives.read(path) == {"a": [0.1, 2, True], "b": (1.0,)}
-    assert type(archives.read(path)["a"][0]) is float
+    pt_file.write(content, path)
+    assert pt_file.read(path) == {"a": [0.1, 2, True], "b": (1.0,)}
+    assert type(pt_file.read(path)["a"][0]) is float
     with pytest.raises(ValueError, match=r"x\.pt is not written, .*it names datetime"):
-        archives.write({"a": datetime.date(2000, 1, 1)}, path)
+        pt_file.write({"a": datetime.date(2000, 1, 1)}, path)
 
 
 def test_lists_within_lists(path):
@@ -222,41 +223,41 @@ def test_lists_within_lists(path):
         value = [value] * 10
     sealed(members_of(path) | {"data.pkl": pickle.dumps(value, 2)}, path)
     with pytest.raises(CheckpointError, match="more than 1,000,000 parts"):
-        archives.read(path)
+        pt_file.read(path)
     value = []
     value.append(value)
     sealed(members_of(path) | {"data.pkl": pickle.dumps(value, 2)}, path)
     with pytest.raises(CheckpointError, match=r"x\.pt"):
-        archives.read(path)
+        pt_file.read(path)
 
 
 def test_weights_alone(tmp_path):
     torch.save(nn.Linear(2, 1).state_dict(), tmp_path / "w.pt")
     with pytest.raises(CheckpointError, match=r"weights alone \(a state_dict\).*load_state_dict"):
-        archives.read(tmp_path / "w.pt")
+        pt_file.read(tmp_path / "w.pt")
 
 
 def test_other_files(tmp_path):
     path = tmp_path / "x.pt"
     torch.save({"format": "another's"}, path)
     with pytest.raises(CheckpointError, match="not written by"):
-        archives.read(path)
+        pt_file.read(path)
     torch.save({"format": "sentiment_helpers pipeline", "version": 1}, path)
     with pytest.raises(CheckpointError, match="no checksum"):
-        archives.read(path)
+        pt_file.read(path)
     torch.save(nn.Linear(2, 1), path)
     with pytest.raises(CheckpointError, match=r"names torch\.nn\.modules\.linear\.Linear"):
-        archives.read(path)
+        pt_file.read(path)
     with pytest.raises(CheckpointError, match="a folder"):
-        archives.read(tmp_path)
+        pt_file.read(tmp_path)
     with pytest.raises(CheckpointError, match=r"cannot read .*No such file"):
-        archives.read(tmp_path / "none.pt")
+        pt_file.read(tmp_path / "none.pt")
 
 
 def test_too_large(path, monkeypatch):
-    monkeypatch.setattr(archives, "MAX_BYTES", 1000)
+    monkeypatch.setattr(pt_file, "MAX_BYTES", 1000)
     monkeypatch.setattr(Path, "read_bytes", None)  # and is not read
     with pytest.raises(CheckpointError, match="larger than 1,000 bytes"):
-        archives.read(path)
+        pt_file.read(path)
     with pytest.raises(ValueError, match="larger than 1,000 bytes, and is not written"):
-        archives.write(CONTENT, path)
+        pt_file.write(CONTENT, path)

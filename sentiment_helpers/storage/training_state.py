@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sentiment_helpers import archives
+from sentiment_helpers.storage import pt_file
 
 FORMAT = "sentiment_helpers training"
 VERSION = 1
@@ -53,7 +53,7 @@ class Parts(NamedTuple):
         """Put what `state` returned, perhaps in another process, and `path` kept, into these parts.
 
         Raises:
-            archives.CheckpointError: it is nothing that they can have come to; they stay as they
+            pt_file.CheckpointError: it is nothing that they can have come to; they stay as they
                 are.
         """
         try:
@@ -61,7 +61,7 @@ class Parts(NamedTuple):
         except Exception as error:  # values of the wrong kind fail in many ways
             wrong = f"{type(error).__name__}: {error}"[:200]
         if wrong:
-            raise archives.CheckpointError(
+            raise pt_file.CheckpointError(
                 f"{path} holds a state that this training cannot have come to ({wrong}): delete "
                 f"it, or name another file"
             )
@@ -132,7 +132,7 @@ def write(path: str | os.PathLike, fingerprint: str, state: dict) -> None:
         OSError: `path` cannot be written.
     """
     content = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint, "state": state}
-    archives.write(content, path)
+    pt_file.write(content, path)
 
 
 def read(path: str | os.PathLike, fingerprint: str) -> dict | None:
@@ -141,13 +141,13 @@ def read(path: str | os.PathLike, fingerprint: str) -> dict | None:
     Raises:
         TypeError: `path` is no path.
         ValueError: `path` holds something else, or the state of a training with another
-            fingerprint (`archives.CheckpointError`: it is damaged).
+            fingerprint (`pt_file.CheckpointError`: it is damaged).
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"the file to resume from is {path!r:.80}, which is no path")
     if not Path(path).exists():
         return None
-    content = archives.read(path)
+    content = pt_file.read(path)
     known = {"format": FORMAT, "version": VERSION}.items()
     parts = {"format", "version", "fingerprint", "state"}
     if type(content) is not dict or content.keys() != parts or not known <= content.items():

@@ -7,9 +7,17 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from sentiment_helpers.experiments import FIGURES, PLAIN, REPORT, REPORT_REVIEWS, SKIP, Result
-from sentiment_helpers.metrics import evaluate, holm, intervals, mcnemar, paired_difference
-from sentiment_helpers.study import DEPTHS, Training, study_table
+from sentiment_helpers.metrics import evaluate, intervals
+from sentiment_helpers.report.experiments import (
+    FIGURES,
+    PLAIN,
+    REPORT,
+    REPORT_REVIEWS,
+    SKIP,
+    Result,
+)
+from sentiment_helpers.report.statistics import holm, mcnemar, paired_difference
+from sentiment_helpers.report.study import DEPTHS, Training, study_table
 
 PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
 """What the report concludes from one training each: the first is better than the second."""

@@ -9,7 +9,8 @@ import torch
 from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from sentiment_helpers.bounds import (
+from sentiment_helpers.classifiers.base import NetworkClassifier
+from sentiment_helpers.classifiers.bounds import (
     MAX_ID,
     MAX_LAYERS,
     MAX_SIZE,
@@ -20,11 +21,11 @@ from sentiment_helpers.bounds import (
     check_vectors,
     increasing,
 )
-from sentiment_helpers.estimators import NetworkClassifier
-from sentiment_helpers.features import PADDING, UNKNOWN, domain_vectors
+from sentiment_helpers.classifiers.domain_vectors import domain_vectors
+from sentiment_helpers.fast.flat_adam import SCHEDULES
+from sentiment_helpers.features import PADDING, UNKNOWN
 from sentiment_helpers.glove import Glove
-from sentiment_helpers.networks import POOLINGS, BiRNN, FeedForward, WordBiRNN
-from sentiment_helpers.steps import SCHEDULES
+from sentiment_helpers.networks import POOLINGS, BiRNN, WordBiRNN
 
 MIN_COUNT = 2
 """How often a word must occur in the training reviews to have a vector of its own."""
@@ -224,53 +225,6 @@ class BiRNNClassifier(NetworkClassifier):
             classifier.ids_ = increasing(state["ids"], UNKNOWN + 1, MAX_ID)
             classifier._vector_size = _bounded(state["weights"]["embedding.weight"].shape[1])
         return classifier
-
-
-class FeedForwardClassifier(NetworkClassifier):
-    """The report's second assignment as a scikit-learn classifier of two classes.
-
-    Args:
-        hidden_size, dropout: see `networks.FeedForward`.
-        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`; the report's network
-            was stopped in its 21st epoch, and no clipping is mentioned.
-        random_state, device, verbose: as in `BiRNNClassifier`.
-    """
-
-    _parameter_constraints = NetworkClassifier._parameter_constraints | {
-        "hidden_size": SIZE,
-        "dropout": PROBABILITY,
-    }
-
-    def __init__(
-        self,
-        hidden_size: int = 16,
-        dropout: float = 0.01,
-        lr: float = 1e-4,
-        batch_size: int = 64,
-        max_epochs: int = 21,
-        patience: int = 2,
-        max_norm: float = float("inf"),
-        random_state: int = 1234,
-        device: str = "auto",
-        verbose: bool = False,
-    ):
-        self.hidden_size = hidden_size
-        self.dropout = dropout
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.max_norm = max_norm
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-
-    def build_network(self) -> FeedForward:
-        return FeedForward(self.n_features_in_, **self._plain("hidden_size", "dropout"))
-
-    @property
-    def title(self) -> str:
-        return f"feed-forward {self.hidden_size}"
 
 
 def _bounded(size: int) -> int:

@@ -14,15 +14,15 @@ from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import (
     BiRNNClassifier,
+    Blend,
     CheckpointError,
     MeanEmbedding,
-    Together,
     TokenIds,
-    archives,
     load,
     load_glove,
     save,
 )
+from sentiment_helpers.storage import pt_file
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +113,9 @@ CHANGES = {
 
 def check_refused(saved, path, change, says):
     """A file with one value changed is refused in a sentence that names it."""
-    content = archives.read(saved)
+    content = pt_file.read(saved)
     change(content)
-    archives.write(content, path)
+    pt_file.write(content, path)
     with pytest.raises(CheckpointError, match=says) as error:
         load(path)
     assert str(path) in str(error.value)
@@ -129,9 +129,9 @@ def test_refused_content(saved, tmp_path, kind):
 
 
 def test_nothing_large_is_made_of_a_small_file(saved, tmp_path, monkeypatch):
-    content = archives.read(saved)
+    content = pt_file.read(saved)
     parameter(content, hidden_size=2**14)
-    archives.write(content, tmp_path / "m.pt")
+    pt_file.write(content, tmp_path / "m.pt")
     made = []
     monkeypatch.setattr(
         BiRNNClassifier,
@@ -224,14 +224,14 @@ def test_numbers_from_a_search(model, reviews, tmp_path):
     ],
 )
 def test_refused_together(model, reviews, tmp_path, change, says):
-    both = Together([("one", model)]).fit(reviews["review"][300:400], reviews["label"][300:400])
+    both = Blend([("one", model)]).fit(reviews["review"][300:400], reviews["label"][300:400])
     save(both, tmp_path / "m.pt")
     assert load(tmp_path / "m.pt").weights_ == both.weights_
-    content = archives.read(tmp_path / "m.pt")
-    archives.write(content | change, tmp_path / "m.pt")
+    content = pt_file.read(tmp_path / "m.pt")
+    pt_file.write(content | change, tmp_path / "m.pt")
     with pytest.raises(CheckpointError, match=says):
         load(tmp_path / "m.pt")
-    archives.write(content | {"models": {1: content["models"]["one"]}}, tmp_path / "m.pt")
+    pt_file.write(content | {"models": {1: content["models"]["one"]}}, tmp_path / "m.pt")
     with pytest.raises(CheckpointError, match="no names"):
         load(tmp_path / "m.pt")
 
@@ -260,7 +260,7 @@ def test_refused_pipelines(glove, tmp_path):
         make_pipeline(MeanEmbedding(glove), BiRNNClassifier()),
         make_pipeline(TfidfVectorizer(), LogisticRegression()),
         make_pipeline(LogisticRegression()),
-        Together([]),
+        Blend([]),
     ]
     for model in unfitted:
         with pytest.raises(NotFittedError):

@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import BagClassifier, Glove, TokenIds, load, save
-from sentiment_helpers.bags import Bag, _grams
+from sentiment_helpers.classifiers.bag import Bag, _grams
 
 PAIR = 2**32
 

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from sentiment_helpers.bounds import COUNT, MAX_SIZE, POSITIVE, Number, checked_classes
+from sentiment_helpers.classifiers.bounds import COUNT, MAX_SIZE, POSITIVE, Number, checked_classes
 from sentiment_helpers.metrics import Scores, evaluate
 from sentiment_helpers.training import check_finite, fit, predict_logits
 

@@ -18,9 +18,9 @@ from sklearn.metrics import roc_curve
 from sklearn.pipeline import Pipeline, make_pipeline
 from tqdm import tqdm
 
-from sentiment_helpers.classifiers import BiRNNClassifier
-from sentiment_helpers.files import written_whole
+from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.metrics import evaluate, intervals
+from sentiment_helpers.storage.files import written_whole
 
 REPORT_REVIEWS = 45_008
 REPORT = pd.read_csv(Path(__file__).with_name("report_results.csv"), index_col="experiment")

@@ -1,0 +1,1 @@
+"""Networks and the trainer as scikit-learn estimators."""

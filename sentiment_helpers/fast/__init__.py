@@ -1,0 +1,1 @@
+"""The same results, sooner. Each file names its plain twin; read this folder last."""

@@ -1,0 +1,1 @@
+"""The report, run again and compared with its own figures."""

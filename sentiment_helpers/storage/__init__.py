@@ -1,0 +1,1 @@
+"""Bytes on disk: files, archives and tables. Knows no model."""
