@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -25,6 +25,18 @@ from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
 FREQUENT_WORDS = 50_000
 """How many of GloVe's most frequent words a fitted `MeanEmbedding` knows beside those of its
 training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
+
+
+def check_range(name: str, value, low: float, high: float) -> None:
+    """`ValueError` where `value` is no number from `low` to `high`, or no whole number where both
+    are whole numbers. True and False are no numbers."""
+    kind, word = (Integral, "whole number") if isinstance(low, int) else (Real, "number")
+    if (
+        isinstance(value, bool | np.bool_)
+        or not isinstance(value, kind)
+        or not low <= value <= high
+    ):
+        raise ValueError(f"{name} is {value!r:.80}; it must be a {word} from {low:,} to {high:,}")
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
