@@ -171,7 +171,8 @@ class NetworkClassifier(LogOddsClassifier):
         network.load_state_dict(weights)
         classifier.network_ = network.to(_device(classifier.device)).eval()
         classifier.history_ = pd.DataFrame(json.loads(state["history"])).set_index("epoch")
-        classifier.best_epoch_ = classifier.history_.index[state["best_epoch"] - 1].item()
+        check_range("best_epoch", state["best_epoch"], 1, len(classifier.history_))
+        classifier.best_epoch_ = state["best_epoch"]
         classifier.stopped_ = state["stopped"]
         return classifier
 
@@ -255,7 +256,7 @@ class NetworkClassifier(LogOddsClassifier):
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
         """Features (N, D) as the network takes them."""
-        return torch.tensor(X, device=device)
+        return torch.tensor(np.ascontiguousarray(X), device=device)
 
     def _lengths(self, inputs: Tensor) -> Tensor | None:
         """How many columns of each row are no padding; None: all."""
