@@ -74,8 +74,9 @@ class StateFile:
             training.order.set_state(state["order"])
             training.noise.set_state(state["noise"])
             probabilities = {n: p.numpy() for n, p in state["history"]["probabilities"].items()}
-            vars(training.stopping).update(state["stopping"])
-            vars(training.history).update(state["history"] | {"probabilities": probabilities})
+            history = state["history"] | {"probabilities": probabilities}
+            for part, kept in ((training.stopping, state["stopping"]), (training.history, history)):
+                vars(part).update({name: kept[name] for name in vars(part)})
         except Exception as error:  # values of the wrong kind fail in many ways
             raise pt_file.CheckpointError(
                 f"{self.path} holds a damaged state ({type(error).__name__}: {str(error)[:200]}): "
