@@ -20,10 +20,11 @@ FIRST, SECOND = (ROOT / "notebooks" / f"{n}.ipynb" for n in ("1_stacked_birnn", 
 
 
 @pytest.fixture
-def parameters(reviews, tmp_path):
-    """Parameters for a small run: 600 reviews, 300 rows to score, few epochs and units."""
+def parameters(reviews, tmp_path, monkeypatch):
+    """Parameters for a small run: 400 reviews, 300 rows to score, few epochs and units."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # to start processes would take seconds
     reviews_file, test_file = tmp_path / "imdb-reviews.csv", tmp_path / "test.csv"
-    few = reviews[:600]
+    few = reviews[:400]
     rated = few.assign(rating=few["label"] * 6.0 + 2).drop(columns="label")
     rated.to_csv(reviews_file, sep="\t", index=False)
     few[:300].rename(columns={"label": "sentiment"}).to_csv(test_file, index=False)
@@ -77,7 +78,7 @@ def check(source, printed, models, features, classifier):
     """What a run of a notebook printed and saved."""
     skip = source.stem == SECOND.stem
     for line in (
-        "600 reviews",
+        "400 reviews",
         "the loaded model predicts exactly the same: True",
         "300 rows: 300 scored",
         "roc_auc ",
@@ -101,9 +102,8 @@ def check(source, printed, models, features, classifier):
     assert seeds.count(2) == (4 if skip else 2)  # the networks of the pairs that are compared
 
 
-def test_the_second_notebook_alone(parameters, vectors_file, tmp_path, monkeypatch):
+def test_the_second_notebook_alone(parameters, vectors_file, tmp_path):
     """On averages and vectors from a file. It reports that the first one has not been run."""
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # starts no processes, which takes a while
     parameters |= {"INPUT": "mean", "GLOVE": str(vectors_file), "MODELS": str(tmp_path)}
     parameters["PREDICTIONS_FILE"] = str(tmp_path / "predictions.csv")
     printed, _ = run(SECOND, parameters, tmp_path)
@@ -155,12 +155,13 @@ def repository(tmp_path):
     return f"git+file://{folder}"
 
 
-def test_both_quick_in_colab(parameters, colab, repository, tmp_path, monkeypatch):
+def test_both_quick_in_colab(parameters, colab, repository, tmp_path):
     """The first cell installs the package, and Colab's own PyTorch and NumPy stay. A quick run
     writes to `runs/`, not to `models/`, and says so on every table. The second notebook compares
     its networks with those of the first."""
     printed, project = {}, tmp_path / "project"
-    project.mkdir()
+    (project / "models").mkdir(parents=True)
+    shutil.copy(ROOT / "models" / "study.json", project / "models")
     parameters |= {"QUICK": True, "PREDICTIONS_FILE": "runs/predictions.csv"}
     assert not (colab / "sentiment_helpers").exists()
     for path in (FIRST, SECOND):
@@ -173,12 +174,11 @@ def test_both_quick_in_colab(parameters, colab, repository, tmp_path, monkeypatc
         check(path, printed[path], project / "runs", "TokenIds", "WordBiRNNClassifier")
         assert len(tables) > 12
         assert [table[:200] for table in tables if "<b>quick</b>" not in table] == []
-        monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # the second one starts no processes
     assert (colab / "sentiment_helpers").is_dir()
     assert not (colab / "sentiment_helpers").is_symlink()
     for name in ("torch", "numpy"):
         assert (colab / name).readlink() == Path(sysconfig.get_path("purelib")) / name
-    assert not (project / "models").exists()
+    assert [path.name for path in (project / "models").iterdir()] == ["study.json"]
     made = {path.name for path in (project / "runs").iterdir()}
     assert {"RNN.pt", "RNN-report.pt", "Blend.pt", "plain.json", "words.json"} <= made
     blend = load(project / "runs" / "Blend.pt")
