@@ -1,7 +1,7 @@
 """Rows in batches: rows of similar lengths together, and large batches for predictions.
 
 The plain twin is a batch of any rows, as wide as all columns. Logits agree but for their last bits
-(test_batches.py).
+(test_fast.py).
 """
 
 import copy

@@ -2,7 +2,7 @@
 
 Adam and clipping take almost as long for each of forty small tensors as for one that holds them
 all. The plain twin is `torch.optim.Adam` on the network's own weights after
-`torch.nn.utils.clip_grad_norm_` (test_flat_adam.py).
+`torch.nn.utils.clip_grad_norm_` (test_fast.py).
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """How a training uses the processor: its threads, and the smallest numbers.
 
 The plain twin of each block here is the same code outside of it. Results agree but for their last
-bits (test_processor.py).
+bits (test_fast.py).
 """
 
 from collections.abc import Iterator
