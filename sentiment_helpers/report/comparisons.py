@@ -49,9 +49,8 @@ def seeds_table(results: list[Result]) -> pd.DataFrame:
 def mcnemar_table(
     predictions: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
 ) -> pd.DataFrame:
-    """McNemar's exact test for every two models on the same rows, or for the model `against` and
-    each other one. Columns: the two names, the difference in accuracy, p, Holm–Bonferroni adjusted
-    p. `predictions` are 0 and 1, (N,) for each model."""
+    """McNemar's exact test for every two models, or for `against` and each other one, by their
+    `predictions` (N,) for the same rows: names, difference in accuracy, p, Holm-adjusted p."""
     rows = []
     for pair in combinations(predictions, 2):
         if against is None or against in pair:
@@ -140,8 +139,8 @@ def _about_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
 
 
 def depths_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of plain and skip networks in `study.read_study`'s table, a row for each depth with
-    two seeds or more: means over the seeds, and the mean difference with its 95 % interval."""
+    """Accuracy of plain and skip networks in a `read_study` table, a row for each depth with two
+    seeds or more: means over the seeds, and the mean difference with its 95 % interval."""
     accuracies = results.query("num_layers in @DEPTHS").pivot(
         index="random_state", columns=["num_layers", "skip_connections"], values="accuracy"
     )
@@ -159,19 +158,17 @@ def depth_findings(results: pd.DataFrame) -> list[str]:
     sentences = []
     for depth, seeds, _, _, *difference in depths_table(results).itertuples():
         found = Difference(*difference)
-        verdict = "They cannot be distinguished."
-        if found.supported:
-            verdict = f"They differ: {'skip' if found.mean > 0 else 'plain'} is better."
+        better = "Skip" if found.mean > 0 else "Plain"
+        verdict = f"{better} is better" if found.supported else "They cannot be distinguished"
         sentences.append(
             f"{depth} layers: accuracy of skip minus plain, {seeds} seeds on the same rows: "
-            f"{found}. {verdict}"
+            f"{found}. {verdict}."
         )
     return sentences
 
 
 def poolings_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Figures of each pooling in `study.read_study`'s table: means over the seeds, and the standard
-    deviation of the accuracy."""
+    """Means over the seeds of each pooling in a `read_study` table; the accuracy's deviation."""
     groups = results.query("num_layers not in @DEPTHS").groupby("pooling", sort=False)
     return groups.agg(
         seeds=("accuracy", "count"),

@@ -31,19 +31,14 @@ _log = logging.getLogger(__name__)
 
 @cache
 def report_table() -> pd.DataFrame:
-    """The report's own figures, of the last epoch: a row for each experiment, by its name.
-
-    Column `notebook` is "plain" (six networks), "skip" (four) or "earlier": the report's two
-    earlier assignments.
-    """
-    path = Path(__file__).with_name("report_results.csv")
-    return pd.read_csv(path, index_col="experiment")
+    """The report's own figures, of the last epoch: a row for each experiment, by its name. Column
+    `notebook` is "plain" (six networks), "skip" (four) or "earlier" (two earlier assignments)."""
+    return pd.read_csv(Path(__file__).with_name("report_results.csv"), index_col="experiment")
 
 
 def report_rows(notebook: str) -> list[str]:
     """The names of the rows of `report_table` with this `notebook`."""
-    table = report_table()
-    return table.index[table["notebook"] == notebook].tolist()
+    return report_table().query("notebook == @notebook").index.tolist()
 
 
 @dataclass(frozen=True)
@@ -81,8 +76,7 @@ class Result:
 
 
 def classifier(name: str, **changes) -> BiRNNClassifier:
-    """An untrained classifier with the hyperparameters of a row of `report_table`; `changes` are
-    other parameters of it."""
+    """An untrained classifier with the parameters in a row of `report_table`, and `changes`."""
     row = report_table().loc[name]
     parameters = {
         "cell_type": row["cell_type"].lower(),
@@ -145,10 +139,9 @@ def run_all(
 def write_results(path: str | os.PathLike, results: list, data: dict) -> None:
     """Write results as JSON, completely or not at all; `data` says what they were measured on."""
     lines = ",\n".join(json.dumps(result, default=asdict) for result in results)  # a line each
+    text = f'{{"data": {json.dumps(data)},\n"results": [\n{lines}\n]}}\n'
     with written_whole(path) as temporary:
-        temporary.write_text(
-            f'{{"data": {json.dumps(data)},\n"results": [\n{lines}\n]}}\n', "utf-8"
-        )
+        temporary.write_text(text, "utf-8")
 
 
 def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
@@ -162,7 +155,7 @@ def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
     if content["data"] != data:
         _log.warning("%s was measured on other data: run the notebook that writes it again", path)
         return []
-    names = Result.__annotations__
+    names = Result.__annotations__  # files of older versions have more
     return [Result(**{name: result[name] for name in names}) for result in content["results"]]
 
 

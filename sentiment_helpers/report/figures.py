@@ -20,15 +20,14 @@ def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None 
     the report's own figure, measured on its own reviews and vectors."""
     ax = plots.axes_or_new(ax, figsize=(8, 1.2 + 0.42 * len(results)))
     ordered = sorted(results, key=lambda result: result.valid[metric])
-    heights = range(len(ordered))
+    y = range(len(ordered))
     values = np.array([result.valid[metric] for result in ordered])
-    bounds = np.array([result.intervals[metric] for result in ordered]).T  # (2, rows)
-    errors = abs(bounds - values)
-    ax.errorbar(values, heights, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
+    errors = abs(np.array([result.intervals[metric] for result in ordered]).T - values)  # (2, N)
+    ax.errorbar(values, y, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
     if (column := f"valid_{metric}") in report_table():
         report = report_table().loc[[result.experiment for result in ordered], column]
-        ax.plot(report, heights, "D", color=ORANGE, fillstyle="none", label="report")
-    ax.set_yticks(heights, [result.title for result in ordered])
+        ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
+    ax.set_yticks(y, [result.title for result in ordered])
     ax.set(xlabel=f"validation {METRICS[metric]}, 95 % interval")
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="center left")
@@ -51,8 +50,8 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
 
 
 def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy of plain and skip networks in `study.read_study`'s table, over the number of
-    layers: a mark for each seed, a line through the means."""
+    """Accuracy of plain and skip networks in a `read_study` table over the number of layers: a
+    mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
     table = results.query("num_layers in @DEPTHS")
     kinds = ((False, "plain", BLUE, "o", -0.12), (True, "skip", ORANGE, "s", 0.12))
@@ -69,8 +68,7 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def poolings(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy of each pooling in `study.read_study`'s table: a mark for each seed, a bar at the
-    mean."""
+    """Accuracy of each pooling in a `read_study` table: a mark for each seed, a bar at the mean."""
     ax = plots.axes_or_new(ax)
     groups = results.query("num_layers not in @DEPTHS").groupby("pooling", sort=False)
     for number, (_, accuracies) in enumerate(groups["accuracy"]):

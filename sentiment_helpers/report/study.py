@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,7 @@ from sentiment_helpers.storage.files import FileError
 
 DEPTHS = (2, 4, 8, 14)
 SEEDS = (1, 2, 3, 4, 5)
-TRAIN_ROWS, VALID_ROWS, MAX_LENGTH = 4000, 3000, 120
-GRADIENT_ROWS = 256
-OF_DEPTHS = {"hidden_size": 16, "pooling": "attention+max"}
-OF_POOLINGS = {"hidden_size": 32, "num_layers": 1, "skip_connections": False}
+TRAIN_ROWS, VALID_ROWS, GRADIENT_ROWS, MAX_LENGTH = 4000, 3000, 256, 120
 SHARED = {
     "cell_type": "lstm", "dropout": 0.1, "word_dropout": 0.2, "output_dropout": 0.3,
     "lr": 2e-3, "embedding_lr": 1e-3, "schedule": "linear", "max_norm": 1.0,
@@ -44,20 +42,19 @@ _log = logging.getLogger(__name__)
 
 def trainings() -> list[dict]:
     """The parameters of all trainings of the study, seed by seed."""
+    of_depths = {"hidden_size": 16, "pooling": "attention+max"}
+    of_poolings = {"hidden_size": 32, "num_layers": 1, "skip_connections": False}
     networks = [
-        {"num_layers": depth, "skip_connections": skip} | OF_DEPTHS
-        for depth in DEPTHS
-        for skip in (False, True)
+        {"num_layers": depth, "skip_connections": skip} | of_depths
+        for depth, skip in product(DEPTHS, (False, True))
     ]
-    networks += [{"pooling": pooling} | OF_POOLINGS for pooling in POOLINGS]
+    networks += [{"pooling": pooling} | of_poolings for pooling in POOLINGS]
     return [network | {"random_state": seed} for seed in SEEDS for network in networks]
 
 
 def run_study(path: str | os.PathLike) -> None:
-    """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores. The
-    file is written after each one, so that an interrupted study can be resumed.
-
-    Training and measuring use two parts of the training reviews, never the held-out ones.
+    """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores, and
+    write it after each one. All use parts of the training reviews, never the held-out ones.
 
     Raises:
         FileError: `path` is no study, or one with other settings.
@@ -76,12 +73,12 @@ def run_study(path: str | os.PathLike) -> None:
 
 
 def read_study(path: str | os.PathLike) -> pd.DataFrame:
-    """A row for each training in a file from `run_study`, which raises the same errors. Empty,
-    with a logged message, if there is no such file.
+    """A row for each training in a file from `run_study`, with the same errors. Empty, with a
+    logged message, if there is no such file.
 
-    The columns are `PARAMETERS`; `best_epoch`; `loss`, `accuracy` and `roc_auc` on the
-    `VALID_ROWS`; `seconds` of training, while others may have used the other cores; `gradients`:
-    before training, the `gradient_norms` of the forward stack's input weights.
+    Columns: `PARAMETERS`; `best_epoch`; `loss`, `accuracy` and `roc_auc` on the `VALID_ROWS`;
+    `seconds` of training, with other trainings on the other cores; `gradients`, the
+    `gradient_norms` of the forward stack's input weights before training.
     """
     try:
         content = json.loads(Path(path).read_text("utf-8"))
