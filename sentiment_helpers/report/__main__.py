@@ -1,4 +1,4 @@
-"""The command that `make study` calls: trains the study's networks and writes what they measure."""
+"""Trains the networks of the study and writes what they measure: `make study`."""
 
 import argparse
 import signal

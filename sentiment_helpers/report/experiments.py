@@ -187,7 +187,5 @@ def tfidf_logistic_regression() -> Pipeline:
 def tfidf_pairs() -> Pipeline:
     """The same for words and word pairs, with the settings that suit them: the logarithm of
     counts, only what two reviews contain, and weaker regularisation."""
-    return make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
-        LogisticRegression(C=30.0, max_iter=200),
-    )
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    return make_pipeline(vectorizer, LogisticRegression(C=30.0, max_iter=200))

@@ -22,7 +22,7 @@ def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None 
     ordered = sorted(results, key=lambda result: result.valid[metric])
     y = range(len(ordered))
     values = np.array([result.valid[metric] for result in ordered])
-    errors = abs(np.array([result.intervals[metric] for result in ordered]).T - values)  # (2, N)
+    errors = abs(np.array([r.intervals[metric] for r in ordered]).T - values)  # (2, results)
     ax.errorbar(values, y, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
     if (column := f"valid_{metric}") in report_table():
         report = report_table().loc[[result.experiment for result in ordered], column]
