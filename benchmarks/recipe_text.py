@@ -4,6 +4,7 @@ Row by row: NLTK's tokenizer, the cleaning steps, a dictionary of vectors.
 """
 
 import csv
+import re
 
 import numpy as np
 import torch
@@ -12,14 +13,16 @@ from nltk.tokenize import NLTKWordTokenizer
 from sentiment_helpers import text
 
 tokenizer = NLTKWordTokenizer()
+# NLTK's own rule for the full stop that ends a text, applied to each sentence.
+FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
 
 
 def tokenized(review: str) -> str:
     """A review's Treebank tokens, separated by spaces."""
-    review = text.plain(review)
+    review = " ".join(text.pieces(review)).lower()
     for apostrophe in text.APOSTROPHES:
         review = review.replace(apostrophe, "'")
-    return " ".join(tokenizer.tokenize(text.FULL_STOP.sub(r" \1 \2 ", review + " ")))
+    return " ".join(tokenizer.tokenize(FULL_STOP.sub(r" \1 \2 ", review + " ")))
 
 
 def words(review: str) -> list[str]:
