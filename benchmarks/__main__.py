@@ -50,7 +50,7 @@ def main() -> None:
 
 RESULTS_TEMPLATE = """# Speed
 
-Written by `make bench`. Before a stage is timed, the results of both methods are compared: ids are
+Written by `make bench`. Each stage checks that both methods give the same results: ids are
 identical; values, losses and probabilities differ by at most 1e-5. The usual method is
 
 - the report's recipe (`recipe.py`, `recipe_text.py`): NLTK's tokenizer and the cleaning steps row
@@ -60,8 +60,8 @@ identical; values, losses and probabilities differ by at most 1e-5. The usual me
 - for words in order, `pack_padded_sequence` and `nn.LSTM(bidirectional=True)`; for scoring them,
   batches of 64 rows in the order of the file, each padded to its longest review.
 
-A stage that takes less than ten seconds runs three times; the shortest time counts. Memory is the
-peak of the first run, beyond what the process used before.
+What takes less than ten seconds runs three times, and the shortest time counts. Memory is the peak
+of the first run, beyond what the process used before.
 
 {table}
 

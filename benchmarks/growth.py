@@ -31,8 +31,8 @@ def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:
             classifier = experiments.classifier("gru-5", max_epochs=3)
             classifier.fit(X, y, validation=(X[:1000], y[:1000]))
             epoch = Run(classifier.history_["seconds"].min(), None)
-            measured_now = (vectors, alone(score, source), epoch)
-            for by_rows, run in zip(runs.values(), measured_now, strict=True):
+            new_runs = (vectors, alone(score, source), epoch)
+            for by_rows, run in zip(runs.values(), new_runs, strict=True):
                 by_rows[len(reviews)] = run
     return runs
 

@@ -114,7 +114,7 @@ def scores(side: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str
 
 
 def twin(classifier, network: nn.Module | None = None) -> RecipeBiRNN:
-    """A `RecipeBiRNN` like a classifier's network, with the weights of it or of `network`."""
+    """A `RecipeBiRNN` like a classifier's network, with its weights or those of `network`."""
     recipe = RecipeBiRNN(
         *(classifier.n_features_in_, classifier.cell_type, classifier.num_layers),
         *(classifier.hidden_size, classifier.dropout, classifier.skip_connections),

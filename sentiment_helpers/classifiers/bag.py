@@ -46,8 +46,8 @@ class BagClassifier(NetworkClassifier):
 
     Takes ids (N, T) from `TokenIds` and learns one weight for each word and pair that at least
     `MIN_REVIEWS` training reviews contain. (A vector for each, before a linear layer, would be the
-    same function.) Unlike logistic regression on TF-IDF, Adam gives rare and frequent ones steps of
-    the same size; compare the naive Bayes weights of Wang and Manning (2012).
+    same function.) Adam takes steps of the same size for rare and frequent ones, which is the
+    difference from logistic regression on TF-IDF; compare Wang and Manning (2012).
 
     Args:
         lr, batch_size, max_epochs, patience: see `training.fit`.

@@ -108,8 +108,9 @@ def gradients(results: pd.DataFrame, num_layers: int) -> dict[str, dict[str, flo
 def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
     """Train one network on `rows`, measure it on `valid`, both (ids, labels); `COLUMNS` by name."""
     start = time.perf_counter()
-    classifier = WordBiRNNClassifier(embeddings=glove, **SHARED | parameters)
-    classifier.fit(*rows, validation=valid)
+    classifier = WordBiRNNClassifier(
+        embeddings=glove, domain_size=0, layer_dropout=0.0, shortcut=False, **SHARED | parameters
+    ).fit(*rows, validation=valid)
     seconds = time.perf_counter() - start
     scores = evaluate(valid[1], classifier.predict_proba(valid[0])[:, 1])
     return parameters | {
