@@ -1,13 +1,12 @@
 # Each target sets up .venv by itself; a second run starts at once.
 PYTHON ?= python3
 BIN := .venv/bin
-# Threads that wait for one another sleep meanwhile: where other work keeps the cores busy, spinning
-# makes a training many times slower.
+# Waiting threads sleep instead of spinning: on busy cores, spinning makes training much slower.
 export OMP_WAIT_POLICY := PASSIVE
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
-# A progress bar's many states become the last one.
+# Of a progress bar, only the last state is kept.
 NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True
-# Jupyter refuses to serve root, the only user of many containers, unless told to.
+# Jupyter refuses to run as root, the only user of many containers, without this option.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: run full study test fuzz lab bench notebooks
@@ -31,7 +30,7 @@ define execute
 endef
 
 run: PARAMETERS = -p QUICK True
-run: .venv/ready  ## a quick look: both notebooks on fewer rows and epochs, all of it into runs/
+run: .venv/ready  ## a quick run of both notebooks on fewer rows and epochs; all results go to runs/
 	$(execute)
 	@echo && $(BIN)/python -m sentiment_helpers show runs/RNN.pt runs/RNNSkip.pt
 	@echo "Executed notebooks, their HTML, models: runs/   (a quick run; the good models: models/)"
@@ -41,23 +40,23 @@ full: .venv/ready  ## both notebooks at their default parameters; the models go 
 	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
 	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
 
-study: .venv/ready  ## depths, skip connections and poolings with five seeds; goes on where it was
-	$(BIN)/python -m sentiment_helpers study models/study.json
+study: .venv/ready  ## depths, skip connections and poolings with five seeds; resumes an earlier run
+	$(BIN)/python -m sentiment_helpers.report models/study.json
 
 test: .venv/ready  ## the whole test suite
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest --cov=sentiment_helpers --cov-fail-under=95 --durations=5
 
-fuzz: .venv/ready  ## thousands of broken files and killed processes, into benchmarks/RELIABILITY.md
+fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks/RELIABILITY.md
 	$(BIN)/python -m pytest -m fuzz --hypothesis-profile=fuzz --durations=0
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)
 
-bench: .venv/ready  ## speed against the usual ways, into benchmarks/RESULTS.md; STAGE=vectors: one stage
+bench: .venv/ready  ## speed against usual methods: benchmarks/RESULTS.md; one stage: STAGE=vectors
 	$(BIN)/python -m benchmarks $(STAGE)
 
-notebooks: full  ## put the outputs of a run at the default parameters into notebooks/
+notebooks: full  ## copy the outputs of a run at the default parameters to notebooks/
 	$(NBCONVERT) --to notebook --output-dir notebooks \
 		--ClearMetadataPreprocessor.enabled=True \
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \

@@ -1,7 +1,7 @@
-"""How fast each stage is against what its users would run otherwise: `make bench`.
+"""Measures how fast each stage is, compared with the usual method: `make bench`.
 
-`make bench STAGE=vectors` measures one stage and prints it; without STAGE, all of them, one after
-another, each in a process of its own, and the answer goes to benchmarks/RESULTS.md.
+`make bench STAGE=vectors` measures one stage and prints it. Without STAGE, all stages are measured,
+each in a new process, and the tables are written to benchmarks/RESULTS.md.
 """
 
 import argparse
@@ -15,15 +15,15 @@ from benchmarks.measure import Line, Run, alone
 from benchmarks.stages import STAGES
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-TRIALS = Path(__file__).with_name("TRIALS.md")  # of networks on words in order, kept by hand
-HEAD = """| stage | this package | the other side | ratio | memory here | memory there | target |
+TRIALS = Path(__file__).with_name("TRIALS.md")  # written by hand
+HEAD = """| stage | this package | usual method | ratio | memory | usual memory | target |
 |---|---|---|---|---|---|---|"""
 GROWTH_HEAD = """| stage | seconds | slope | memory |
 |---|---|---|---|"""
 
 
 def main() -> None:
-    """Measure, compare, print; write the table where everything was measured."""
+    """Measure and print one stage; or all stages, and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("stage", nargs="?", choices=[*STAGES, "growth"])
     chosen = parser.parse_args().stage
@@ -50,27 +50,29 @@ def main() -> None:
 
 RESULTS_TEMPLATE = """# Speed
 
-Written by `make bench`. Before anything is compared, both sides are shown to compute the same:
-ids are identical, values, losses and probabilities differ by 1e-5 at most. The other side is the
-report's recipe (`recipe.py`, `recipe_text.py`: NLTK's tokenizer and the cleaning steps on each row,
-a dictionary of vectors, `DataLoader`, a list of one-layer modules, scikit-learn's figures each
-epoch; one thread, at which it is fastest on networks this small); gensim's
-`load_word2vec_format(no_header=True)` for GloVe's text; `pack_padded_sequence` and
-`nn.LSTM(bidirectional=True)` for words in order; and for scoring word by word, batches of 64 in the
-order of the file, padded to their longest review. What takes less than ten seconds is run three
-times, and the least time counts. Memory is what the first run took at most beyond what was there
-before.
+Written by `make bench`. Each stage checks that both methods give the same results: ids are
+identical; values, losses and probabilities differ by at most 1e-5. The usual method is
+
+- the report's recipe (`recipe.py`, `recipe_text.py`): NLTK's tokenizer and the cleaning steps row
+  by row, a dictionary of vectors, `DataLoader`, a list of one-layer modules, scikit-learn's figures
+  after each epoch; on one thread, which is fastest for networks of this size;
+- for GloVe's text file, gensim's `load_word2vec_format(no_header=True)`;
+- for words in order, `pack_padded_sequence` and `nn.LSTM(bidirectional=True)`; for scoring them,
+  batches of 64 rows in the order of the file, each padded to its longest review.
+
+What takes less than ten seconds runs three times, and the shortest time counts. Memory is the peak
+of the first run, beyond what the process used before.
 
 {table}
 
 ## Growth
 
-Seconds at 1, 2, 4 and 8 times the bundled reviews, and the slope of their logarithms: 1 is a
-straight line.
+Seconds for 1, 2, 4 and 8 times the bundled reviews, and the slope in a log-log plot: 1 means that
+time is proportional to the number of reviews.
 
 {growth}
 
-![Time and memory against the number of reviews](growth.png)
+![Time and memory over the number of reviews](growth.png)
 
 {machine}
 
@@ -78,17 +80,17 @@ straight line.
 
 
 def row(line: Line) -> str:
-    """A line of the table."""
-    there = ratio = memory = "—"
-    if line.theirs:
-        there, memory = seconds(line.theirs), megabytes(line.theirs)
-        ratio = f"**{line.theirs.seconds / line.ours.seconds:.1f} ×**"
-    cells = (line.stage, seconds(line.ours), there, ratio, megabytes(line.ours), memory)
+    """A row of the table of stages."""
+    usual = ratio = memory = "—"
+    if line.usual:
+        usual, memory = seconds(line.usual), megabytes(line.usual)
+        ratio = f"**{line.usual.seconds / line.ours.seconds:.1f} ×**"
+    cells = (line.stage, seconds(line.ours), usual, ratio, megabytes(line.ours), memory)
     return f"| {' | '.join(cells)} | {line.target} |"
 
 
 def growth_row(stage: str, by_rows: dict[int, Run]) -> str:
-    """A line of the table of growth."""
+    """A row of the table of growth."""
     times = ", ".join(f"{run.seconds:.2f}" for run in by_rows.values())
     memory = ", ".join(megabytes(run) for run in by_rows.values())
     return f"| {stage} | {times} | {slope(by_rows):.2f} | {memory} |"

@@ -1,4 +1,4 @@
-"""How time and memory grow with the data: 1, 2, 4 and 8 times the bundled reviews."""
+"""Measures how time and memory grow with the data: 1 to 8 times the bundled reviews."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ FACTORS = (1, 2, 4, 8)
 
 
 def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:
-    """For each stage, what it came to by the number of reviews."""
+    """The `Run` of each stage, by the number of reviews."""
     once = bundled(rows)
     embedding = sh.MeanEmbedding(sh.load_glove()).fit(once["review"])
     runs = {"reviews → mean vectors": {}, "scoring a file": {}, "a training epoch": {}}
@@ -31,27 +31,27 @@ def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:
             classifier = experiments.classifier("gru-5", max_epochs=3)
             classifier.fit(X, y, validation=(X[:1000], y[:1000]))
             epoch = Run(classifier.history_["seconds"].min(), None)
-            of_stages = (vectors, alone(score, source), epoch)
-            for by_rows, run in zip(runs.values(), of_stages, strict=True):
+            new_runs = (vectors, alone(score, source), epoch)
+            for by_rows, run in zip(runs.values(), new_runs, strict=True):
                 by_rows[len(reviews)] = run
     return runs
 
 
 def score(source: Path) -> Run:
-    """Scoring a file with the report's model."""
+    """Score a file with the report's model."""
     model = sh.load(MODELS / "RNN-report.pt")
     scored = source.with_suffix(".scored")
     return measured(lambda: sh.score_csv(model, source, scored, overwrite=True))[1]
 
 
 def slope(runs: dict[int, Run]) -> float:
-    """The exponent of the power of the rows with which the seconds grow: 1 is a straight line."""
-    rows, seconds = zip(*((rows, run.seconds) for rows, run in runs.items()), strict=True)
-    return float(np.polyfit(np.log(rows), np.log(seconds), 1)[0])
+    """The exponent k in seconds ∝ rowsᵏ; 1 means that time is proportional to the rows."""
+    seconds = [run.seconds for run in runs.values()]
+    return float(np.polyfit(np.log(list(runs)), np.log(seconds), 1)[0])
 
 
 def draw(runs: dict[str, dict[int, Run]], path: Path) -> None:
-    """Seconds against reviews, both on logarithmic axes; and the memory that scoring takes."""
+    """Seconds over reviews on logarithmic axes, and the memory of scoring a file."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for (name, by_rows), colour, marker in zip(runs.items(), COLOURS, MARKERS, strict=False):
         left.loglog(
@@ -67,7 +67,7 @@ def draw(runs: dict[str, dict[int, Run]], path: Path) -> None:
     by_rows = runs["scoring a file"]
     memory = [(run.memory or np.nan) / 1e6 for run in by_rows.values()]
     right.plot(by_rows.keys(), memory, color=COLOURS[1], marker=MARKERS[1])
-    right.set(xlabel="reviews", ylabel="MB", title="Memory that scoring a file takes")
+    right.set(xlabel="reviews", ylabel="MB", title="Memory of scoring a file")
     right.set_xscale("log")
     right.set_ylim(bottom=0)
     for ax in (left, right):

@@ -1,4 +1,4 @@
-"""Seconds and bytes of one side of a comparison, and whether both sides computed the same."""
+"""Measures seconds and bytes of a function, and checks that two methods give the same results."""
 
 import multiprocessing
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-SHORT = 10.0  # seconds: what takes less is run three times, and the least time counts
+SHORT = 10.0  # seconds; a shorter function runs three times, and the shortest time counts
 
 
 class NotTheSame(AssertionError):
-    """The two sides of a comparison computed different things."""
+    """The two methods give different results."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one side came to: seconds, and bytes of memory beyond what was there before."""
+    """Seconds, and bytes of peak memory beyond what the process used before."""
 
     seconds: float
     memory: int | None
@@ -28,23 +28,23 @@ class Run:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table; without `theirs`, nothing is compared."""
+    """A row of the table; nothing is compared where `usual` is None."""
 
     stage: str
     ours: Run
-    theirs: Run | None
+    usual: Run | None
     target: str
 
 
 def alone(function: Callable, *arguments):
-    """What `function` returns in a process of its own, where nothing before it left anything."""
+    """The result of `function` in a new process, unaffected by what ran before."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as process:
         return process.submit(function, *arguments).result()
 
 
 def measured(function: Callable, repeats: int = 3) -> tuple[object, Run]:
-    """What `function` returns, the least seconds it took, and the memory of the first time."""
+    """The result of `function`, its shortest time and the memory of its first run."""
     before = memory("VmRSS", reset=True)
     times, result = [], None
     for repeat in range(repeats):
@@ -59,8 +59,8 @@ def measured(function: Callable, repeats: int = 3) -> tuple[object, Run]:
 
 
 def memory(kind: str, reset: bool = False) -> int | None:
-    """Bytes of this process's memory now (VmRSS), or at most (VmHWM) since the last `reset`; None
-    where the system is not Linux."""
+    """Bytes of memory that this process uses now ("VmRSS"), or its peak since the last `reset`
+    ("VmHWM"). None if the system is not Linux."""
     status, clear = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     if not clear.exists():
         return None
@@ -72,7 +72,7 @@ def memory(kind: str, reset: bool = False) -> int | None:
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """This process, and the threads that it starts inside, on one core."""
+    """Run the block, and the threads started in it, on one core."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -81,11 +81,11 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def check(name: str, ours, theirs, tolerance: float) -> None:
-    """Raise `NotTheSame` where a value differs by more than `tolerance`."""
-    ours, theirs = np.asarray(ours), np.asarray(theirs)
-    if ours.shape != theirs.shape:
-        raise NotTheSame(f"{name}: {ours.shape} here, {theirs.shape} there")
-    same = ours == theirs if tolerance == 0 else abs(ours - theirs) <= tolerance
+def check(name: str, ours, usual, tolerance: float) -> None:
+    """Raise `NotTheSame` if any value differs by more than `tolerance`."""
+    ours, usual = np.asarray(ours), np.asarray(usual)
+    if ours.shape != usual.shape:
+        raise NotTheSame(f"{name}: shape {ours.shape} here, {usual.shape} with the usual method")
+    same = ours == usual if tolerance == 0 else abs(ours - usual) <= tolerance
     if not same.all():
         raise NotTheSame(f"{name}: {(~same).sum():,} of {same.size:,} values differ")

@@ -1,7 +1,7 @@
-"""The report's way with networks, written fairly: what this package is timed against.
+"""The report's recipe for networks (its 3rd to 5th step), which this package is compared with.
 
-A list of one-layer modules called one after another, `DataLoader` over `TensorDataset`, Adam as
-PyTorch sets it up, scikit-learn's metrics each epoch. Report, 3rd to 5th step.
+A list of one-layer modules, `DataLoader` over `TensorDataset`, PyTorch's Adam with its defaults,
+scikit-learn's metrics after each epoch. And packed sequences, the usual method for words in order.
 """
 
 import copy
@@ -16,7 +16,7 @@ CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class RecipeBiRNN(nn.Module):
-    """Forward and backward cells in two `ModuleList`s; the backward ones read a flipped copy."""
+    """One `ModuleList` of cells a direction; the backward cells read a flipped copy."""
 
     def __init__(self, input_size, cell_type, num_layers, hidden_size, dropout, skip_connections):
         super().__init__()
@@ -46,7 +46,7 @@ class RecipeBiRNN(nn.Module):
 
 
 class Shuffled(Sampler):
-    """A new order each epoch, as `shuffle=True` draws it, from the seed that `fit` uses as well."""
+    """The order that `training.fit` draws from the same seed, new in each epoch."""
 
     def __init__(self, rows: int, random_state: int):
         self.rows, self.generator = rows, torch.Generator().manual_seed(random_state)
@@ -59,9 +59,9 @@ class Shuffled(Sampler):
 
 
 def train(network, train, valid, *, lr, batch_size, max_epochs, patience, max_norm, random_state):
-    """Train `network` on (inputs, labels) pairs; one dictionary of figures an epoch."""
+    """Train `network` on (inputs, labels); returns a dictionary of figures for each epoch."""
     order = Shuffled(len(train[0]), random_state)
-    loaders = {  # a generator of their own leaves the global one to dropout alone
+    loaders = {  # with their own generators, so that only dropout uses the global one
         "train": DataLoader(
             TensorDataset(*train), batch_size, sampler=order, generator=torch.Generator()
         ),
@@ -102,7 +102,7 @@ def train(network, train, valid, *, lr, batch_size, max_epochs, patience, max_no
 
 
 def scores(side: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The report's figures, each by its own call to scikit-learn."""
+    """The report's figures, with one call of scikit-learn each."""
     predictions = probabilities > 0.5
     return {
         f"{side}_accuracy": accuracy_score(labels, predictions),
@@ -114,7 +114,7 @@ def scores(side: str, labels: np.ndarray, probabilities: np.ndarray) -> dict[str
 
 
 def twin(classifier, network: nn.Module | None = None) -> RecipeBiRNN:
-    """A `RecipeBiRNN` for a `BiRNNClassifier`, with the weights of its network or of another."""
+    """A `RecipeBiRNN` like a classifier's network, with its weights or those of `network`."""
     recipe = RecipeBiRNN(
         *(classifier.n_features_in_, classifier.cell_type, classifier.num_layers),
         *(classifier.hidden_size, classifier.dropout, classifier.skip_connections),
@@ -124,7 +124,7 @@ def twin(classifier, network: nn.Module | None = None) -> RecipeBiRNN:
 
 
 def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
-    """Give `recipe` the weights of this package's `BiRNN`."""
+    """Copy the weights of a `BiRNN` to `recipe`."""
     for stack, cells in (
         (network.forward_stack, recipe.forward_cells),
         (network.backward_stack, recipe.backward_cells),
@@ -135,7 +135,7 @@ def copy_weights(network: nn.Module, recipe: RecipeBiRNN) -> None:
 
 
 class PackedBiLSTM(nn.Module):
-    """Words in order as tutorials read them: packed sequences, `bidirectional=True`."""
+    """A network for words in order as in tutorials: packed sequences, `bidirectional=True`."""
 
     def __init__(self, num_ids, input_size, hidden_size, dropout, word_dropout):
         super().__init__()
@@ -160,7 +160,7 @@ class PackedBiLSTM(nn.Module):
 
 
 def packed_twin(network: nn.Module) -> PackedBiLSTM:
-    """A `PackedBiLSTM` with the weights of this package's `WordBiRNN` of one LSTM layer."""
+    """A `PackedBiLSTM` with the weights of a `WordBiRNN` of one LSTM layer."""
     body = network.body
     layers = [body.forward_stack.layers["1"], body.backward_stack.layers["1"]]
     twin = PackedBiLSTM(
@@ -178,7 +178,7 @@ def packed_twin(network: nn.Module) -> PackedBiLSTM:
 
 
 def train_words(network: nn.Module, rows: list[Tensor], labels: Tensor, batch_size: int, lr: float):
-    """One epoch over reviews of ids, shuffled, each batch padded to its longest."""
+    """One epoch over shuffled reviews of ids, with each batch padded to its longest review."""
     optimizer = torch.optim.Adam(network.parameters(), lr=lr)
     network.train()
     for batch in torch.randperm(len(rows)).split(batch_size):

@@ -1,8 +1,10 @@
-"""The report's way with texts, written fairly: what this package is timed against. Each row on its
-own: NLTK's tokenizer, the cleaning steps, a dictionary of vectors. Report, 2nd step.
+"""The report's recipe for texts (its 2nd step), which this package is compared with.
+
+Row by row: NLTK's tokenizer, the cleaning steps, a dictionary of vectors.
 """
 
 import csv
+import re
 
 import numpy as np
 import torch
@@ -11,23 +13,25 @@ from nltk.tokenize import NLTKWordTokenizer
 from sentiment_helpers import text
 
 tokenizer = NLTKWordTokenizer()
+# NLTK's own rule for the full stop that ends a text, applied to each sentence.
+FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
 
 
 def tokenized(review: str) -> str:
-    """A review's Treebank tokens, parted by spaces."""
-    review = text.plain(review)
+    """A review's Treebank tokens, separated by spaces."""
+    review = " ".join(text.pieces(review)).lower()
     for apostrophe in text.APOSTROPHES:
         review = review.replace(apostrophe, "'")
-    return " ".join(tokenizer.tokenize(text.FULL_STOP.sub(r" \1 \2 ", review + " ")))
+    return " ".join(tokenizer.tokenize(FULL_STOP.sub(r" \1 \2 ", review + " ")))
 
 
 def words(review: str) -> list[str]:
-    """What `sentiment_helpers.clean` gives."""
+    """The same as `sentiment_helpers.clean`."""
     return [word for word in text.WORD.findall(tokenized(review)) if word not in text.STOP_WORDS]
 
 
 def tokens(review: str) -> list[str]:
-    """What `sentiment_helpers.tokens` gives."""
+    """The same as `sentiment_helpers.tokens`."""
     return text.TOKEN.findall(tokenized(review))
 
 
@@ -38,7 +42,7 @@ def mean(review_words: list[str], vectors: dict[str, np.ndarray], size: int) -> 
 
 
 def ids(review_tokens: list[str], index: dict[str, int], max_length: int) -> np.ndarray:
-    """What `sentiment_helpers.TokenIds` gives for a review, (max_length,) int32."""
+    """The row (max_length,) int32 that `sentiment_helpers.TokenIds` makes of a review."""
     found = []
     for token in review_tokens:
         for word in [token] if token in index else token.split("-"):
@@ -52,7 +56,7 @@ def ids(review_tokens: list[str], index: dict[str, int], max_length: int) -> np.
 
 
 def score_rows(network, vectors: dict[str, np.ndarray], size: int, source, destination) -> None:
-    """Copy a CSV file with a column of probabilities, row by row."""
+    """Copy a CSV file row by row, with a new column of probabilities."""
     with open(source, newline="") as file, open(destination, "w", newline="") as copy:
         rows, writer = csv.reader(file), csv.writer(copy)
         header = next(rows)
@@ -66,8 +70,8 @@ def score_rows(network, vectors: dict[str, np.ndarray], size: int, source, desti
 
 
 def score_batches(network, index: dict[str, int], max_length: int, source, destination) -> None:
-    """The same with a network of words in order (B, T), 64 rows at a time as they come, each batch
-    cut to its longest review."""
+    """The same for a network of ids (B, T): batches of 64 rows, each padded to its longest review,
+    in the order of the file."""
     with open(source, newline="") as file, open(destination, "w", newline="") as copy:
         rows, writer = csv.reader(file), csv.writer(copy)
         header = next(rows)

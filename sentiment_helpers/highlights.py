@@ -1,4 +1,4 @@
-"""Which words of a review moved a model's decision: as a table, as HTML and as a figure."""
+"""Shows which words of a review moved a model's decision: as a table, as HTML and as a figure."""
 
 from html import escape
 
@@ -9,32 +9,33 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from sklearn.pipeline import Pipeline
 
-from sentiment_helpers.classifiers.birnn import BiRNNClassifier
-from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.features import TokenIds
 from sentiment_helpers.plots import BLUE, GREEN, ORANGE
 from sentiment_helpers.text import pieces
 
-# Of a text in a figure: points, and inches.
-FONT_SIZE, CHARACTER, LINE, WIDTH = 9, 9 * 0.63 / 72, 9 * 1.7 / 72, 9
+FONT_SIZE = 9  # points, of the text in a figure
+CHARACTER, LINE = FONT_SIZE * 0.63 / 72, FONT_SIZE * 1.7 / 72  # inches: width, and line height
+WIDTH = 9  # inches, of a new figure
 
 
-def word_effects(model: Pipeline | Blend, text: str) -> pd.DataFrame:
-    """A row for each piece of `text` between white space, in order.
+def word_effects(model, text: str) -> pd.DataFrame:
+    """A row for each piece of `text` between white space, in order. `model` is fitted and takes
+    texts: a pipeline or a `Blend`.
 
-    Columns: `word`, as written; `effect`, by how much the log-odds of "positive" are higher with
-    the word than without it, all others in their places (leave one out: Li, Monroe and Jurafsky
-    2016); and, where `model` is a network with attention, `attention`, the weight of the word's
-    state, which adds up to 1. Weights tell where a network looks, not what follows from it (Jain
-    and Wallace 2019), so the effects are the better explanation; but they, too, are of one word at
-    a time.
+    Columns:
+        word: as written.
+        effect: the log-odds of "positive" for the whole text, minus those without this word
+            (leave one out: Li, Monroe and Jurafsky 2016).
+        attention: the weight of the word's state, with a sum of 1; only for a pipeline of
+            `TokenIds` and a network with attention. Weights show where a network looks, not why it
+            decides (Jain and Wallace 2019): the effects explain more.
 
     Raises:
-        ValueError: `text` holds no word.
+        ValueError: `text` contains no word.
     """
     words = pieces(text)
     if not words:
-        raise ValueError(f"the text {text[:40]!r} holds no word")
+        raise ValueError(f"the text {text[:40]!r} contains no word")
     without = [" ".join(words[:number] + words[number + 1 :]) for number in range(len(words))]
     log_odds = model.decision_function([" ".join(words), *without])
     effects = pd.DataFrame({"word": words, "effect": log_odds[0] - log_odds[1:]})
@@ -46,23 +47,19 @@ def word_effects(model: Pipeline | Blend, text: str) -> pd.DataFrame:
     return effects
 
 
-def _has_attention(model: Pipeline | Blend) -> bool:
-    return (
-        isinstance(model, Pipeline)
-        and isinstance(model[0], TokenIds)
-        and isinstance(model[-1], BiRNNClassifier)
-        and "attention" in model[-1].pooling
-    )
+def _has_attention(model) -> bool:
+    reads_ids = isinstance(model, Pipeline) and isinstance(model[0], TokenIds)
+    return reads_ids and "attention" in getattr(model[-1], "pooling", "")
 
 
 class Highlights:
-    """A review with each word coloured, which a notebook shows as HTML, and `draw` as a figure.
+    """A review with coloured words. A notebook shows it as HTML; `draw` makes a figure of it.
 
-    Above, how far each word moved the decision; below, where the network has attention, its
-    weight. The deeper the colour, the more; the scale is that of the review's own greatest value.
+    The first part shows the effect of each word, the second one its attention weight, where the
+    network has attention. A deeper colour is a larger value; the deepest is the review's largest.
 
     Attributes:
-        words: what `word_effects` returned.
+        words: the table from `word_effects`.
         probability: of "positive", for the whole review.
     """
 
@@ -71,19 +68,16 @@ class Highlights:
         self.probability = probability
 
     def _parts(self) -> list[tuple[str, list[str]]]:
-        """A heading and the colour of each word, for each part."""
-        verdict = f"read as positive with probability {self.probability:.3f}"
-        effect = self.words["effect"]
-        depths = (effect / max(effect.abs().max(), 1e-12)).tolist()
-        parts = [
-            (
-                f"{verdict}; a word moved this to positive (blue) or negative (orange):",
-                [_tint(BLUE if depth > 0 else ORANGE, abs(depth)) for depth in depths],
-            )
-        ]
+        """The heading and the colour of each word, for each part."""
+        heading = (
+            f"read as positive with probability {self.probability:.3f}; a word moved this to "
+            "positive (blue) or negative (orange):"
+        )
+        depths = _scaled(self.words["effect"])
+        colours = [_tint(BLUE if depth > 0 else ORANGE, abs(depth)) for depth in depths]
+        parts = [(heading, colours)]
         if "attention" in self.words:
-            weights = self.words["attention"]
-            colours = [_tint(GREEN, depth) for depth in weights / max(weights.max(), 1e-12)]
+            colours = [_tint(GREEN, depth) for depth in _scaled(self.words["attention"])]
             parts.append(("attention, the weight of each word's state:", colours))
         return parts
 
@@ -101,33 +95,31 @@ class Highlights:
         return f'<div style="{style}">{shown}</div>'
 
     def draw(self, ax: Axes | None = None) -> Axes:
-        """The same on `ax`, in lines as long as it is wide."""
+        """Draw the same on `ax`, or on new Axes, with lines that fit its width."""
         if ax is None:
-            lines = len(self._placed(WIDTH / CHARACTER))
-            ax = plt.figure(figsize=(WIDTH, LINE * (lines + 1))).add_axes((0, 0, 1, 1))
+            height = LINE * (len(self._lines(WIDTH / CHARACTER)) + 1)
+            ax = plt.figure(figsize=(WIDTH, height)).add_axes((0, 0, 1, 1))
         width, height = ax.get_window_extent().size / ax.figure.dpi  # inches
-        lines = self._placed(width / CHARACTER)
-        for row, line in enumerate(lines):
+        for row, line in enumerate(self._lines(width / CHARACTER), 1):
             for column, word, colour in line:
-                box = {"facecolor": colour, "edgecolor": "none", "pad": 1}
                 ax.text(
-                    (column + 1) * CHARACTER / width, 1 - (row + 1) * LINE / height, word,
+                    (column + 1) * CHARACTER / width, 1 - row * LINE / height, word,
                     transform=ax.transAxes, fontsize=FONT_SIZE, family="DejaVu Sans Mono",
-                    va="center", color="black", bbox=box,
+                    va="center", color="black",
+                    bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
                 )  # fmt: skip
         ax.axis("off")
         return ax
 
-    def _placed(self, columns: float) -> list[list[tuple[int, str, str]]]:
-        """Lines of (column, word, colour), each line at most `columns` wide."""
+    def _lines(self, width: float) -> list[list[tuple[int, str, str]]]:
+        """Lines of (column, word, colour), each at most `width` characters long."""
         lines = []
         for heading, colours in self._parts():
-            words = [(word, "white") for word in heading.split()]
-            for part in (words, zip(self.words["word"], colours, strict=True)):
-                lines.append([])
-                column = 0
-                for word, colour in part:
-                    if lines[-1] and column + len(word) > columns - 2:
+            heading_words = [(word, "white") for word in heading.split()]
+            for words in (heading_words, zip(self.words["word"], colours, strict=True)):
+                column = width  # so that the first word starts a line
+                for word, colour in words:
+                    if column + len(word) > width - 2:
                         lines.append([])
                         column = 0
                     lines[-1].append((column, word, colour))
@@ -136,17 +128,15 @@ class Highlights:
 
 
 def highlight_words(model, text: str) -> Highlights:
-    """A review with each word coloured by how far it moved the decision of `model`, a fitted
-    pipeline of texts, and by the attention that the network paid it.
+    """The words of a review, coloured by `word_effects`; `model` and errors as there."""
+    return Highlights(word_effects(model, text), float(model.predict_proba([text])[0, 1]))
 
-    Raises:
-        ValueError: `text` holds no word.
-    """
-    words = word_effects(model, text)
-    return Highlights(words, float(model.predict_proba([text])[0, 1]))
+
+def _scaled(values: pd.Series) -> pd.Series:
+    """`values` divided by the largest absolute one; zeros stay zeros."""
+    return values / max(values.abs().max(), 1e-12)
 
 
 def _tint(colour: str, depth: float) -> str:
-    """`colour` on white, from 0, which is white, to 1."""
-    share = 0.75 * depth  # the deepest still bears black letters
-    return to_hex(1 - share * (1 - np.array(to_rgb(colour))))
+    """`colour` on white; depth 0 is white, 1 the deepest that black letters are legible on."""
+    return to_hex(1 - 0.75 * depth * (1 - np.array(to_rgb(colour))))

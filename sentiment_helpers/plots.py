@@ -1,4 +1,4 @@
-"""Figures. Every function draws on `ax` (a new one without it), returns it and shows nothing."""
+"""Figures of any model. Each function draws on `ax`, or on new Axes, and returns the Axes."""
 
 from collections.abc import Collection
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
-# Okabe and Ito's palette: told apart by every kind of colour vision.
+# Okabe and Ito's palette, which colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, GREY = "#56B4E9", "#E69F00", "#595959"
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER), "osD^vP"
@@ -25,24 +25,19 @@ METRICS = {
 
 
 def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None = None) -> Axes:
-    """One figure of `BiRNNClassifier.history_` over the epochs, training and validation; a
-    dashed line marks the epoch whose weights were kept."""
-    ax = _axes(ax)
+    """One of `METRICS` over the epochs of a classifier's `history_`, for training and validation
+    rows. A dashed line marks the epoch whose weights are kept."""
+    ax = axes_or_new(ax)
     for side, (colour, marker, name) in SIDES.items():
         ax.plot(history[f"{side}_{metric}"], color=colour, marker=marker, markersize=4, label=name)
-    ax.axvline(
-        history["valid_loss"].idxmin(),
-        color=GREY,
-        linestyle="--",
-        linewidth=1,
-        label="weights kept",
-    )
+    best = history["valid_loss"].idxmin()
+    ax.axvline(best, color=GREY, linestyle="--", linewidth=1, label="weights kept")
     ax.set(xlabel="epoch", ylabel=METRICS[metric])
-    return _over_whole_numbers(ax)
+    return over_whole_numbers(ax)
 
 
 def learning_curves(history: pd.DataFrame) -> np.ndarray:
-    """The five learning curves of the report side by side; returns their Axes."""
+    """The report's five learning curves in one figure; returns their five Axes."""
     _, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
     for ax, metric in zip(axes.flat, METRICS, strict=False):
         learning_curve(history, metric, ax)
@@ -53,20 +48,23 @@ def learning_curves(history: pd.DataFrame) -> np.ndarray:
 def roc_curves(
     labels: np.ndarray, probabilities: dict[int | str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
-    """ROC curves on the same rows: of the epochs in `BiRNNClassifier.valid_probabilities_`, the
-    later the darker, or of up to six models by name."""
+    """ROC curves on the same rows with `labels` (N,), one for each entry of `probabilities`.
+
+    Keys are epochs, as in a classifier's `valid_probabilities_` (later ones are darker), or names
+    of up to six models. Values are probabilities (N,) of class 1.
+
+    Raises:
+        ValueError: more than six models.
+    """
     if epochs := all(isinstance(name, int) for name in probabilities):
         colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
     else:
-        colours = [colour for colour, _ in _styles(probabilities)]
-    ax = _axes(ax)
-    for colour, (name, values) in zip(colours, probabilities.items(), strict=True):
+        colours = [colour for colour, _ in styles(probabilities).values()]
+    ax = axes_or_new(ax)
+    for colour, (key, values) in zip(colours, probabilities.items(), strict=True):
+        name = f"epoch {key}" if epochs else key
         RocCurveDisplay.from_predictions(
-            labels,
-            values,
-            ax=ax,
-            name=f"epoch {name}" if epochs else name,
-            curve_kwargs={"color": colour},
+            labels, values, ax=ax, name=name, curve_kwargs={"color": colour}
         )
     ax.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
@@ -77,14 +75,15 @@ def roc_curves(
 def calibration(
     labels: np.ndarray, probabilities: dict[str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
-    """How often reviews that got a probability are positive, for up to six models by name: on the
-    diagonal, a probability means what it says. Ten groups with as many reviews in each."""
-    ax = _axes(ax)
-    for (colour, marker), (name, values) in zip(
-        _styles(probabilities), probabilities.items(), strict=True
-    ):
+    """The share of positive reviews at each predicted probability, for up to six models.
+
+    Ten groups of equal size; a well calibrated model lies on the diagonal. Arguments and errors
+    as for `roc_curves`.
+    """
+    ax = axes_or_new(ax)
+    for name, (colour, marker) in styles(probabilities).items():
         CalibrationDisplay.from_predictions(
-            labels, values, n_bins=10, strategy="quantile", name=name, ax=ax,
+            labels, probabilities[name], n_bins=10, strategy="quantile", name=name, ax=ax,
             color=colour, marker=marker, markersize=4,
         )  # fmt: skip
     ax.set(xlabel="mean probability (of ten groups)", ylabel="share of positive reviews")
@@ -94,8 +93,8 @@ def calibration(
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, ax: Axes | None = None) -> Axes:
-    """How many reviews of each class were read as which."""
-    ax = _axes(ax)
+    """The number of reviews for each true and predicted class, both (N,) of 0 and 1."""
+    ax = axes_or_new(ax)
     ConfusionMatrixDisplay.from_predictions(
         labels, predictions, display_labels=["negative", "positive"], cmap="Blues", ax=ax
     )
@@ -103,20 +102,21 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, ax: Axes | Non
     return ax
 
 
-def _styles(models: Collection) -> list[tuple[str, str]]:
-    """A colour and a mark for each model."""
+def styles(models: Collection[str]) -> dict[str, tuple[str, str]]:
+    """A (colour, marker) pair for each of up to six models, by name; `ValueError` for more."""
     if len(models) > len(COLOURS):
         raise ValueError(f"{len(models)} models, but colours for {len(COLOURS)}: draw fewer")
-    return list(zip(COLOURS, MARKERS, strict=True))[: len(models)]
+    return dict(zip(models, zip(COLOURS, MARKERS, strict=True), strict=False))
 
 
-def _over_whole_numbers(ax: Axes) -> Axes:
-    """Lines over epochs or layers: ticks at whole numbers, a grid and a legend."""
+def over_whole_numbers(ax: Axes) -> Axes:
+    """Finish lines over epochs or layers: ticks at whole numbers, a grid and a legend."""
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.grid(alpha=0.3)
     ax.legend()
     return ax
 
 
-def _axes(ax: Axes | None, figsize=(6, 4.5)) -> Axes:
+def axes_or_new(ax: Axes | None, figsize: tuple[float, float] = (6, 4.5)) -> Axes:
+    """`ax`, or without one the Axes of a new figure of `figsize` inches."""
     return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax

@@ -1,5 +1,5 @@
-"""What the tests share: a seed, tiny vectors, a slice of the real reviews; and how many cases the
-fuzzing ones try, 100 each in `make test` and 2,000 in `make fuzz`, which keeps their counts."""
+"""Fixtures that the tests share: a seed, tiny vectors, some real reviews; and the number of cases
+of each fuzzing test: 100 in `make test`, 2,000 in `make fuzz`, which writes their counts."""
 
 import threading
 import time
@@ -29,13 +29,13 @@ def pytest_report_header():
 
 @pytest.fixture(scope="session")
 def cases() -> int:
-    """How many cases a fuzzing test tries."""
+    """The number of cases of a fuzzing test."""
     return settings().max_examples
 
 
 @pytest.fixture(scope="session")
 def tried(request, cases):
-    """Counts of what was tried, by what and outcome; kept in a file if all was tried."""
+    """Counts cases by kind and outcome; a complete `make fuzz` writes them to a file."""
     counts, start = defaultdict(Counter), time.monotonic()
     yield counts
     chosen = request.config.option
@@ -48,22 +48,22 @@ def tried(request, cases):
         for what, of in counts.items()
     ]
     minutes = (time.monotonic() - start) / 60
-    text = REPORT.format(table="\n".join(lines), minutes=minutes)
+    text = RELIABILITY_TEXT.format(table="\n".join(lines), minutes=minutes)
     RELIABILITY.write_text(text, "utf-8")
 
 
-REPORT = """# Reliability
+RELIABILITY_TEXT = """# Reliability
 
-Written by `make fuzz`, which took {minutes:.0f} minutes. A case ends in a result with every row, or
-in the documented exception; another exception, a case of more than 20 seconds, or a gigabyte more
-memory would have failed, and nothing would have been written here. `make test` tries 100 cases of
+Written by `make fuzz`, which took {minutes:.0f} minutes. Each case ended in a complete result or in
+the documented exception. Another exception, a case of more than 20 seconds or a gigabyte of
+additional memory fails the run, and then this file is not written. `make test` tries 100 cases of
 each kind, the same ones each time.
 
 | what | cases | outcomes |
 |---|---|---|
 {table}
 
-Lost or half-written: nothing.
+Nothing was lost or half-written.
 """
 
 
@@ -84,13 +84,13 @@ def glove() -> Glove:
 
 @pytest.fixture(scope="session")
 def reviews() -> pd.DataFrame:
-    """2,000 of the bundled reviews, both classes mixed."""
+    """2,000 bundled reviews of both classes, in random order."""
     return load_reviews("bundled").sample(2000, random_state=0).reset_index(drop=True)
 
 
 @pytest.fixture(scope="session")
 def rated_file(reviews, tmp_path_factory):
-    """The same as a tab-separated file with ratings, named like the course's."""
+    """The same reviews as a tab-separated file with ratings, like the course's."""
     path = tmp_path_factory.mktemp("reviews") / "imdb-reviews.csv"
     table = pd.DataFrame({"url": "u", "rating": reviews["label"] * 6.0 + 2})
     table.assign(review=reviews["review"]).to_csv(path, sep="\t", index=False)
@@ -99,7 +99,7 @@ def rated_file(reviews, tmp_path_factory):
 
 @pytest.fixture
 def made_up():
-    """Makes a result of which only what a test needs is filled in."""
+    """Makes a `Result` from predictions alone; labels are 0, 1, 0, 1, …"""
 
     def make(experiment, predictions, seed=1234, roc_auc=(0.6, 0.7)) -> Result:
         labels = np.arange(len(predictions)) % 2
@@ -108,7 +108,7 @@ def made_up():
         near = {"accuracy": (accuracy - 0.1, accuracy + 0.1), "f1": (0.4, 0.6)}
         return Result(
             experiment, experiment.upper(), seed, 15, 15, "max_epochs", 1.0, figures, figures,
-            near | {"roc_auc": roc_auc}, [], predictions, [],
+            near | {"roc_auc": roc_auc}, predictions, [],
         )  # fmt: skip
 
     return make
@@ -132,8 +132,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def misbehaving_server():
-    """Serves its `content` below /good/, half of it below /cut/, a web page below /html/ and an
-    error below /missing/."""
+    """A server that sends its `content` below /good/, half of it below /cut/, a web page below
+    /html/ and an error below /missing/."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The bag of words and pairs: what it counts, what it learns, what it cannot know."""
+"""The bag of words and pairs: what it counts, learns and refuses."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,16 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import BagClassifier, Glove, TokenIds, load, save
-from sentiment_helpers.classifiers.bag import Bag, _grams
+from sentiment_helpers.classifiers.bag import Bag, _words_and_pairs
 
 PAIR = 2**32
 
 
 def test_distinct_words_and_pairs_of_known_words():
     ids = np.array([[5, 3, 5, 3, 0], [4, 1, 4, 0, 0]], np.int32)  # 1 is unknown, 0 padding
-    found = [sorted(set(row) - {0}) for row in _grams(ids).tolist()]
+    found = [sorted(set(row) - {0}) for row in _words_and_pairs(ids).tolist()]
     assert found == [[3, 5, 3 * PAIR + 5, 5 * PAIR + 3], [4]]
-    assert [np.count_nonzero(row) for row in _grams(ids)] == [4, 1]
+    assert [np.count_nonzero(row) for row in _words_and_pairs(ids)] == [4, 1]
 
 
 def test_the_logit_is_a_weighted_sum():
@@ -30,7 +30,7 @@ def test_the_logit_is_a_weighted_sum():
 
 @pytest.fixture(scope="module")
 def paired():
-    """Labels that follow from pairs, not from words: "not good" and "not bad" turn them round."""
+    """Labels that depend on pairs, not on words: "not good" is negative, "not bad" positive."""
     rng = np.random.default_rng(0)
     kinds = {0: ("not good", "very bad"), 1: ("not bad", "very good")}
     labels = rng.integers(0, 2, 300)
@@ -60,8 +60,8 @@ def test_unknown_pairs_and_empty_reviews(paired):
     assert longer[0] == pytest.approx(alone[0], abs=1e-6)
 
 
-def test_only_what_two_reviews_hold_has_a_value(glove):
-    """However often one review repeats it."""
+def test_words_and_pairs_of_a_single_review_get_no_weight(glove):
+    """Even if that review repeats them."""
     texts = ["good film", "good film", "bad bad bad dull", "not film"]
     model = make_pipeline(TokenIds(glove, 6), BagClassifier(max_epochs=1))
     X = model[0].fit_transform(texts)
@@ -83,9 +83,9 @@ def test_weights_are_inverse_document_frequencies(paired):
     texts, labels, glove = paired
     X = TokenIds(glove, 12).fit_transform(texts)
     bag = BagClassifier(max_epochs=1).fit(X, labels, validation=(X, labels))
-    grams = _grams(X)
-    held = (grams[:, :, None] == bag.grams_).any(axis=1)  # (N, V)
-    expected = np.log(len(texts) / held.sum(axis=0)) + 1
+    grams = _words_and_pairs(X)
+    contained = (grams[:, :, None] == bag.grams_).any(axis=1)  # (N, V)
+    expected = np.log(len(texts) / contained.sum(axis=0)) + 1
     np.testing.assert_allclose(bag.network_.idf[1:], expected, rtol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""What is said of results follows from their figures."""
+"""Tables and sentences about results follow from their figures."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_the_table_has_the_reports_figures_beside_ours(made_up):
 
 
 def test_scores_and_verdicts():
-    """40 rows of 60 that only the first model reads right: p = 2 / 2⁴⁰."""
+    """The first model is wrong in 40 of 60 rows, the others in none: p = 2 / 2⁴⁰, times 3."""
     labels = np.arange(60) % 2
     right = np.where(labels == 1, 0.9, 0.1)
     models = {"a": np.where(np.arange(60) < 40, 1 - right, right), "b": right, "c": right}
@@ -30,10 +30,10 @@ def test_scores_and_verdicts():
     said = comparisons.verdicts(models, labels)
     assert said[0].startswith("b is more accurate than a: 0.6667 apart, p = 5.5e-12 ")
     assert said[1].startswith("c is more accurate than a")
-    assert said[2].startswith("c cannot be told from b: 0.0000 apart, p = 1 ")
+    assert said[2].startswith("c cannot be distinguished from b: 0.0000 apart, p = 1 ")
     against = comparisons.verdicts(models, labels, against="b")
     assert [sentence.partition(":")[0] for sentence in against] == [
-        "b is more accurate than a", "c cannot be told from b",
+        "b is more accurate than a", "c cannot be distinguished from b",
     ]  # fmt: skip
     assert "p = 3.6e-12" in against[0]  # two questions, not three
 
@@ -46,7 +46,7 @@ def test_seeds_table(made_up):
 
 
 def test_mcnemar_table():
-    """Six rows that only the first reads right, none that only the second does: p = 2 / 2⁶."""
+    """Six rows in which only b is wrong, none in which only another one is: p = 2 / 2⁶."""
     labels = np.arange(10) % 2
     predictions = {"a": labels, "b": np.where(np.arange(10) < 6, 1 - labels, labels), "c": labels}
     table = comparisons.mcnemar_table(predictions, labels)
@@ -57,7 +57,7 @@ def test_mcnemar_table():
 
 @pytest.mark.parametrize(
     ("gru", "lstm", "verdict"),
-    [(8, 2, "is supported"), (2, 8, "is contradicted"), (5, 5, "is not supported")],
+    [(8, 2, "is supported here"), (2, 8, "is contradicted"), (5, 5, "is not supported")],
 )
 def test_findings_follow_the_figures(gru, lstm, verdict, made_up):
     labels = np.arange(1000) % 2
@@ -67,7 +67,7 @@ def test_findings_follow_the_figures(gru, lstm, verdict, made_up):
             share = 500 + 40 * right + 3 * (seed * right % 4)
             read = np.where(np.arange(1000) < share, labels, 1 - labels)
             results.append(made_up(name, "".join(map(str, read)), seed, (0.4, 0.6)))
-    report, seeds, rows, asleep = comparisons.findings(results, labels)
+    report, seeds, rows, useless = comparisons.findings(results, labels)
     assert "0.0057 apart" in report
     assert "no network can be called better" in report
     assert verdict in seeds
@@ -75,7 +75,7 @@ def test_findings_follow_the_figures(gru, lstm, verdict, made_up):
     assert f"Of 1 pair of networks trained once, {int(gru != lstm)} differ" in rows.replace(
         "pairs", "pair"
     )
-    assert asleep.endswith("GRU-5, LSTM-5.")
+    assert useless.endswith("GRU-5, LSTM-5.")
 
 
 def test_findings_of_one_seed_compare_no_seeds(made_up):

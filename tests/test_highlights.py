@@ -1,4 +1,4 @@
-"""Coloured reviews: each word's effect by hand, attention in its place, HTML and figure."""
+"""Effects and attention of the words of a review, as a table, as HTML and as a figure."""
 
 import re
 from itertools import pairwise
@@ -11,7 +11,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import BiRNNClassifier, TokenIds
+from sentiment_helpers import BiRNNClassifier as WordBiRNNClassifier
+from sentiment_helpers import TokenIds
 from sentiment_helpers.highlights import highlight_words, word_effects
 
 matplotlib.use("Agg")
@@ -27,10 +28,13 @@ def linear():
 
 @pytest.fixture
 def network(glove):
-    classifier = BiRNNClassifier(
-        "lstm", 1, 4, embeddings=glove, pooling="attention+max", max_epochs=1
-    )
-    return make_pipeline(TokenIds(glove, 6), classifier).fit(TEXTS, LABELS)
+    return make_pipeline(TokenIds(glove, 6), reader(glove, "attention+max")).fit(TEXTS, LABELS)
+
+
+def reader(glove, pooling):
+    """An untrained network that reads words in order."""
+    network = {"cell_type": "lstm", "num_layers": 1, "hidden_size": 4, "pooling": pooling}
+    return WordBiRNNClassifier(embeddings=glove, max_epochs=1, **network)
 
 
 def test_effects_of_a_linear_model_are_its_coefficients(linear):
@@ -55,7 +59,7 @@ def test_effects_and_attention_of_a_network(network):
 
 
 def test_words_that_are_not_read_get_no_attention(network):
-    """Of nine words, six are kept: the first three and the last three."""
+    """Six of nine words are read: the first three and the last three."""
     words = word_effects(network, "good film bad dull dull dull film film good")
     assert (words["attention"] > 0).tolist() == [True] * 3 + [False] * 3 + [True] * 3
 
@@ -86,20 +90,19 @@ def test_figure_holds_every_word_once_in_each_part(network):
     assert max(box.x1 for box in boxes) <= ax.figure.bbox.width
     assert min(box.y0 for box in boxes) >= 0
     for left, right in pairwise(boxes):
-        assert right.x0 >= left.x1 or right.y1 <= left.y0 + 4  # beside, or on the next line
+        assert right.x0 >= left.x1 or right.y1 <= left.y0 + 4  # to the right, or on the next line
     narrow = plt.figure(figsize=(3, 9)).add_subplot()
     assert highlights.draw(narrow) is narrow
     plt.close("all")
 
 
 def test_a_text_without_words_is_refused(linear):
-    with pytest.raises(ValueError, match=r"' <br /> ' holds no word"):
+    with pytest.raises(ValueError, match=r"' <br /> ' contains no word"):
         highlight_words(linear, " <br /> ")
 
 
 def test_no_attention_where_there_is_none(glove):
-    model = make_pipeline(TokenIds(glove, 6), BiRNNClassifier("lstm", 1, 4, embeddings=glove))
-    model.set_params(birnnclassifier__max_epochs=1).fit(TEXTS, LABELS)
+    model = make_pipeline(TokenIds(glove, 6), reader(glove, "last")).fit(TEXTS, LABELS)
     assert "attention" not in word_effects(model, "good film")
     with pytest.raises(ValueError, match="pooling 'last' has no attention"):
         model[-1].attention_weights(np.array([[2, 3]]))

@@ -1,4 +1,4 @@
-"""Every figure draws on the Axes it is given, or on new ones, and shows nothing."""
+"""Each figure draws on the given Axes or on new ones, and shows nothing by itself."""
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -102,7 +102,7 @@ def test_quick_runs_are_marked():
     assert not plots.learning_curve(HISTORY).figure.texts
 
 
-def test_no_curve_is_lost():
+def test_six_models_have_colours():
     models = {f"model {n}": PROBABILITIES[1] for n in range(6)}
     assert len(plots.roc_curves(LABELS, models).lines) == 7
     assert len(plots.calibration(LABELS, models).lines) == 7

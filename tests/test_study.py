@@ -1,21 +1,15 @@
-"""The study of depths: what is planned, that it goes on where it was, what is said of it."""
+"""The study: its plan, its file, and the tables, sentences and figures made from it."""
 
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from sentiment_helpers import Glove
-from sentiment_helpers.__main__ import main
 from sentiment_helpers.report import comparisons, figures, study
-
-FIGURES = {"best_epoch": 1, "loss": 0.5, "roc_auc": 0.8, "seconds": 1.0}
-
-
-def made_up(accuracy, **parameters) -> study.Training:
-    given = {"hidden_size": 16, "pooling": "attention+max", "skip_connections": False}
-    weights = {"forward_stack.layers.1.weight_ih_l0": 10.0 ** parameters["random_state"]}
-    return study.Training(**given | parameters, accuracy=accuracy, gradients=weights, **FIGURES)
+from sentiment_helpers.report.__main__ import main
 
 
 @pytest.fixture
@@ -24,95 +18,126 @@ def small(monkeypatch):
     words = "good bad film dull".split()
     rng = np.random.default_rng(0)
     glove = Glove("four", words, rng.normal(size=(4, 5)).astype(np.float32))
-    ids = rng.integers(2, 6, (40, 4)).astype(np.int32)
-    labels = np.arange(40) % 2
+    sets = [(rng.integers(2, 6, (40, 4)).astype(np.int32), np.arange(40) % 2)] * 2
+    network = {"hidden_size": 3, "pooling": "attention+max", "random_state": 1}
     planned = [
-        {
-            "num_layers": depth, "skip_connections": skip, "hidden_size": 3,
-            "pooling": "attention+max", "random_state": 1,
-        }
+        network | {"num_layers": depth, "skip_connections": skip}
         for depth in (2, 4)
         for skip in (False, True)
-    ]  # fmt: skip
-    monkeypatch.setattr(study, "_sets", lambda: (glove, (ids, labels), (ids, labels)))
+    ]
+    monkeypatch.setattr(study, "_sets", lambda: (glove, *sets))
     monkeypatch.setattr(study, "trainings", lambda: planned)
     return planned
 
 
-def test_every_depth_kind_pooling_and_seed_is_planned():
+def test_each_depth_kind_pooling_and_seed_is_planned_once():
     planned = study.trainings()
     assert len(planned) == len(study.SEEDS) * (2 * len(study.DEPTHS) + 4)
+    assert all(set(one) == set(study.PARAMETERS) for one in planned)
     assert [one for n, one in enumerate(planned) if one in planned[:n]] == []
     assert {one["random_state"] for one in planned[:12]} == {study.SEEDS[0]}
 
 
-def test_goes_on_where_it_was(small, tmp_path):
+def test_an_interrupted_study_is_resumed(small, tmp_path):
     path = tmp_path / "study.json"
-    assert main(["study", str(path)]) == 0
-    whole = study.read_study(path)
-    assert len(whole) == len(small)
-    assert all(one.parameters in small for one in whole)
-    content = json.loads(path.read_text("utf-8"))
-    kept = content["results"][:3]
-    path.write_text(json.dumps(content | {"results": kept}), "utf-8")
+    assert main([str(path)]) == 0
+    whole = json.loads(path.read_text("utf-8"))
+    results = whole["results"]
+    done = [{name: one[name] for name in study.PARAMETERS} for one in results]
+    assert [done.count(one) for one in small] == [1] * len(done)
+    path.write_text(json.dumps(whole | {"results": results[:3]}), "utf-8")
     study.run_study(path)
-    again = study.read_study(path)
-    assert [one.seconds for one in again[:3]] == [one["seconds"] for one in kept]
-    missing = next(one for one in whole if one not in again[:3])
-    figures = (again[3].parameters, again[3].loss, again[3].gradients)
-    assert figures == (missing.parameters, missing.loss, missing.gradients)
-    assert next(iter(missing.gradients)) == "forward_stack.layers.1.weight_ih_l0"
-    assert all(norm > 0 for norm in missing.gradients.values())
+    again = json.loads(path.read_text("utf-8"))
+    assert again["data"] == whole["data"]
+    assert again["results"][:3] == results[:3]
+    assert again["results"][3] | {"seconds": 0} == results[3] | {"seconds": 0}
+    norms = results[3]["gradients"]
+    assert next(iter(norms)) == "forward_stack.layers.1.weight_ih_l0"
+    assert all(norm > 0 for norm in norms.values())
+
+
+def test_training_leaves_the_global_generator_alone(small):
+    before = torch.random.get_rng_state()
+    study.train(small[0], *study._sets())
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ('{"data": {"rows": 3}, "results": []}', "other settings: move it away"),
-        ("[]", "holds no study"),
-        ("no JSON", "holds no study"),
+        (f'{{"data": {json.dumps(study.DATA)}, "results": [{{"loss": 1}}]}}', "is no study"),
+        ("[]", "is no study"),
+        ("no JSON", "is no study"),
     ],
 )
-def test_another_file_is_not_written_over(text, says, small, tmp_path, capsys):
+def test_another_file_is_not_overwritten(text, message, small, tmp_path, capsys):
     path = tmp_path / "other.json"
     path.write_text(text, "utf-8")
-    assert main(["study", str(path)]) == 2
-    assert says in capsys.readouterr().err
+    assert main([str(path)]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
     assert path.read_text("utf-8") == text
+
+
+def test_a_path_that_cannot_be_written_is_refused_before_any_training(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(study, "_sets", lambda: pytest.fail("the study has started"))
+    (tmp_path / "file").touch()
+    for path, place in ((tmp_path, tmp_path), (tmp_path / "file" / "study.json", "file")):
+        assert main([str(path)]) == 2
+        error = capsys.readouterr().err
+        assert str(place) in error
+        assert error.endswith(" directory\n")
+        assert error.count("\n") == 1
+
+
+def test_ctrl_c_ends_with_130(monkeypatch, capsys):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sentiment_helpers.report.__main__.run_study", interrupted)
+    assert main(["study.json"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def made_up(accuracy, seed, num_layers, skip=False, pooling="attention+max"):
+    norms = {"forward_stack.layers.1.weight_ih_l0": 10.0**seed}
+    return [num_layers, 16, skip, pooling, seed, 1, 0.5, accuracy, 0.8, 1.0, norms]
 
 
 @pytest.fixture
 def results():
     """At 2 layers no difference, at 14 a large one."""
-    found = []
+    rows = []
     for seed, noise in ((1, 0.01), (2, -0.01), (3, 0.0)):
         for depth, plain, skip in ((2, 0.8 + noise, 0.8 - noise), (14, 0.5, 0.8 + noise)):
-            found.append(made_up(plain, num_layers=depth, random_state=seed))
-            found.append(made_up(skip, num_layers=depth, random_state=seed, skip_connections=True))
+            rows += [made_up(plain, seed, depth), made_up(skip, seed, depth, skip=True)]
         for pooling, accuracy in (("last", 0.6), ("max", 0.7)):
-            one = {"num_layers": 1, "pooling": pooling, "random_state": seed}
-            found.append(made_up(accuracy + noise, **one))
-    return found
+            rows.append(made_up(accuracy + noise, seed, 1, pooling=pooling))
+    return pd.DataFrame(rows, columns=study.COLUMNS)
 
 
 def test_depths(results):
     table = comparisons.depths_table(results)
     assert table.index.tolist() == [2, 14]
-    assert table.loc[14, ["plain", "skip", "skip less plain"]].tolist() == pytest.approx(
+    assert table.loc[14, ["plain", "skip", "skip minus plain"]].tolist() == pytest.approx(
         [0.5, 0.8, 0.3]
     )
     assert table.loc[2, "low"] < 0 < table.loc[2, "high"]
     two, fourteen = comparisons.depth_findings(results)
-    assert two.startswith("2 layers, 3 seeds")
-    assert two.endswith("They cannot be told apart.")
+    assert two.startswith("2 layers: accuracy of skip minus plain, 3 seeds on the same rows: ")
+    assert two.endswith("They cannot be distinguished.")
     assert "+0.3000" in fourteen
-    assert fourteen.endswith("They differ: skip is better.")
+    assert fourteen.endswith("Skip is better.")
     lines = {line.get_label(): line for line in figures.depths(results).lines}
     assert lines["plain, mean of seeds"].get_ydata().tolist() == pytest.approx([0.8, 0.5])
 
 
-def test_one_seed_says_nothing_of_a_difference(results):
-    one = [result for result in results if result.random_state == 1]
+def test_one_seed_says_nothing_about_a_difference(results):
+    one = results[results["random_state"] == 1]
     assert comparisons.depth_findings(one) == []
     assert comparisons.depths_table(one).empty
 
@@ -133,9 +158,9 @@ def test_gradients_are_geometric_means_over_seeds(results):
     assert study.gradients(results, 8) == {"plain": {}, "skip": {}}
 
 
-def test_without_a_study_the_notebooks_draw_nothing(tmp_path, caplog):
+def test_without_a_study_tables_and_figures_are_empty(tmp_path, caplog):
     results = study.read_study(tmp_path / "none.json")
-    assert results == []
+    assert len(results) == 0
     assert "none.json is not there: `make study` writes it" in caplog.text
     assert comparisons.depths_table(results).empty
     assert comparisons.poolings_table(results).empty

@@ -1,4 +1,4 @@
-"""The linear model of words and pairs of words that a network which reads them has to beat."""
+"""A linear model of words and word pairs: the baseline for networks that read words in order."""
 
 from typing import Self
 
@@ -10,17 +10,18 @@ from torch.nn.functional import embedding_bag
 from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
 from sentiment_helpers.features import UNKNOWN, increasing
 
-MIN_COUNT = 2
-"""How many training reviews must hold a word or a pair for it to have a value."""
-SLICE = 2048  # reviews whose pairs are looked up at a time
+MIN_REVIEWS = 2
+"""A word or pair gets a weight if at least so many training reviews contain it."""
+REVIEWS_AT_ONCE = 2048  # looked up together, which bounds the memory
 
 
 class Bag(nn.Module):
-    """A value for each word and pair; a review's logit is the weighted sum of its ones.
+    """One weight for each word and pair. A review's logit is the sum of the weights of its words
+    and pairs, times their inverse document frequencies scaled to a Euclidean norm of 1.
 
     Args:
-        idf: (V,) float32, how much each word or pair weighs; 0 for row 0, padding. A review's
-            weights are scaled to a length of 1.
+        idf: (V,) float32, the inverse document frequency of each word or pair; 0 for row 0, the
+            padding.
     """
 
     def __init__(self, idf: Tensor):
@@ -31,22 +32,21 @@ class Bag(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Logits (B,) of reviews `rows` (B, W) int, distinct and right-padded with 0."""
-        weights = self.idf[rows]  # (B, W)
-        weights = weights / weights.norm(dim=1, keepdim=True).clamp_min(1e-12)
-        values = self.embedding.weight
-        total = embedding_bag(rows, values, mode="sum", per_sample_weights=weights, padding_idx=0)
+        """Logits (B,) of reviews `rows` (B, W) int32 or int64: distinct, right-padded with 0."""
+        idf = self.idf[rows]  # (B, W)
+        idf = idf / idf.norm(dim=1, keepdim=True).clamp_min(1e-12)
+        weights = self.embedding.weight  # (V, 1)
+        total = embedding_bag(rows, weights, mode="sum", per_sample_weights=idf, padding_idx=0)
         return total.squeeze(1) + self.bias  # (B,)
 
 
 class BagClassifier(NetworkClassifier):
-    """Which words and pairs of words a review holds, and nothing of their order beyond a pair.
+    """A bag of words and pairs of neighbouring words, weighted by inverse document frequency.
 
-    It takes ids (N, T) from `TokenIds`, as `BiRNNClassifier` does, and tunes one value for each
-    word and each pair of neighbours that `MIN_COUNT` training reviews hold, weighted by inverse
-    document frequency. A vector for each with a linear layer behind it would be the same function.
-    Adam moves rare and frequent ones alike, which is what sets it apart from a logistic regression
-    on TF-IDF: in spirit the naive-Bayes weights of Wang and Manning (2012).
+    Takes ids (N, T) from `TokenIds` and learns one weight for each word and pair that at least
+    `MIN_REVIEWS` training reviews contain. (A vector for each, before a linear layer, would be the
+    same function.) Adam takes steps of the same size for rare and frequent ones, which is the
+    difference from logistic regression on TF-IDF; compare Wang and Manning (2012).
 
     Args:
         lr, batch_size, max_epochs, patience: see `training.fit`.
@@ -78,7 +78,7 @@ class BagClassifier(NetworkClassifier):
         self.verbose = verbose
 
     def build_network(self) -> Bag:
-        """An untrained network for the words and pairs in `grams_`, with no weights yet."""
+        """A network for the words and pairs in `grams_`, with all weights and idf 0."""
         return Bag(torch.zeros(len(self.grams_) + 1))
 
     def _dtype(self, X) -> type:
@@ -86,18 +86,18 @@ class BagClassifier(NetworkClassifier):
         return np.int64
 
     def _start(self, X: np.ndarray) -> Bag:
-        grams, counts = np.unique(_grams(X), return_counts=True)
-        kept = (grams > UNKNOWN) & (counts >= MIN_COUNT)
+        grams, counts = np.unique(_words_and_pairs(X), return_counts=True)
+        kept = (grams > UNKNOWN) & (counts >= MIN_REVIEWS)
         self.grams_ = grams[kept]
         network = super()._start(X)
         network.idf[1:] = torch.from_numpy(np.log(len(X) / counts[kept]) + 1)
         return network
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
-        """Ids (N, T) as rows of the network's values, (N, W) int32, distinct, padded with 0."""
+        """Ids (N, T) as rows (N, W) int32 of the network's weights, see `Bag.forward`."""
         parts = []
-        for start in range(0, len(X), SLICE):
-            grams = _grams(X[start : start + SLICE])
+        for start in range(0, len(X), REVIEWS_AT_ONCE):
+            grams = _words_and_pairs(X[start : start + REVIEWS_AT_ONCE])
             places = np.searchsorted(self.grams_, grams).clip(max=max(len(self.grams_) - 1, 0))
             known = self.grams_[places] == grams if len(self.grams_) else np.zeros_like(grams, bool)
             rows = np.where(known, places + 1, 0).astype(np.int32)
@@ -119,9 +119,9 @@ class BagClassifier(NetworkClassifier):
         return classifier
 
 
-def _grams(ids: np.ndarray) -> np.ndarray:
-    """The distinct words and pairs (N, 2T - 1) int64 of reviews `ids` (N, T), 0 in place of
-    repeated and unknown ones."""
+def _words_and_pairs(ids: np.ndarray) -> np.ndarray:
+    """The words and pairs (N, 2T - 1) int64 of reviews `ids` (N, T), as in `grams_`; repeated and
+    unknown ones are 0."""
     words = np.where(ids > UNKNOWN, ids, 0).astype(np.int64)
     first, second = words[:, :-1], words[:, 1:]
     pairs = np.where((first > 0) & (second > 0), (first << 32) + second, 0)

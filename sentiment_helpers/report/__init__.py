@@ -1,1 +1,1 @@
-"""The report, run again and compared with its own figures."""
+"""The report's experiments: run again, extended, and compared with the report's own figures."""

@@ -1,4 +1,4 @@
-"""Results set beside the report's and beside each other, as tables and in words. Trains nothing."""
+"""Compares results with the report's and with each other, in tables and in sentences."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -8,39 +8,27 @@ import pandas as pd
 from scipy.stats import norm
 
 from sentiment_helpers.metrics import evaluate, intervals
-from sentiment_helpers.report.experiments import (
-    FIGURES,
-    PLAIN,
-    REPORT,
-    REPORT_REVIEWS,
-    SKIP,
-    Result,
-)
-from sentiment_helpers.report.statistics import holm, mcnemar, paired_difference
-from sentiment_helpers.report.study import DEPTHS, Training, study_table
+from sentiment_helpers.report.experiments import FIGURES, REPORT_REVIEWS, Result, report_table
+from sentiment_helpers.report.statistics import Difference, holm, mcnemar, paired_difference
+from sentiment_helpers.report.study import DEPTHS
 
 PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
-"""What the report concludes from one training each: the first is better than the second."""
+"""The report concludes, from one training each, that the first is better than the second."""
 
 
 def table(results: list[Result]) -> pd.DataFrame:
-    """Two columns for each row of the report: its figures, and those measured here."""
+    """Two columns for each result: the report's figures, and those measured here."""
+    rows = {f"{side}_{name}": (side, name) for side in ("train", "valid") for name in FIGURES}
+    rows |= {name: ("training", name) for name in ("epochs", "best epoch", "seconds")}
     columns = {}
     for result in results:
-        report = REPORT.loc[result.experiment]
-        columns[result.title, "report"] = {
-            **{(s, f): report.get(f"{s}_{f}") for s in ("train", "valid") for f in FIGURES},
-            ("training", "epochs"): report["epochs"],
-            ("training", "seconds"): report["seconds"],
-        }
-        columns[result.title, "here"] = {
-            **{(s, f): getattr(result, s)[f] for s in ("train", "valid") for f in FIGURES},
-            ("training", "epochs"): result.epochs,
-            ("training", "best epoch"): result.best_epoch,
-            ("training", "seconds"): round(result.seconds, 1),
-        }
-    figures = list(columns[results[0].title, "here"])
-    return pd.DataFrame.from_dict(columns, orient="index")[figures].T
+        here = {"epochs": result.epochs, "best epoch": result.best_epoch}
+        here["seconds"] = round(result.seconds, 1)
+        for side in ("train", "valid"):
+            here |= {f"{side}_{name}": value for name, value in getattr(result, side).items()}
+        columns[result.title, "report"] = report_table().loc[result.experiment].reindex(rows)
+        columns[result.title, "here"] = pd.Series(here).reindex(rows)
+    return pd.DataFrame(columns).set_axis(pd.MultiIndex.from_tuples(rows.values())).astype(float)
 
 
 def first_runs(results: list[Result]) -> list[Result]:
@@ -52,105 +40,92 @@ def first_runs(results: list[Result]) -> list[Result]:
 
 
 def seeds_table(results: list[Result]) -> pd.DataFrame:
-    """Validation accuracy of each network over its seeds: how many, mean, standard deviation."""
-    groups = _accuracies(results).groupby("network", sort=False)
-    return groups["accuracy"].agg(["count", "mean", "std"])
-
-
-def _accuracies(results: list[Result]) -> pd.DataFrame:
-    """A line for each training: `experiment`, `network` (its title), `seed`, `accuracy`."""
-    lines = [(r.experiment, r.title, r.random_state, r.valid["accuracy"]) for r in results]
-    return pd.DataFrame(lines, columns=["experiment", "network", "seed", "accuracy"])
+    """Validation accuracy of each network over its seeds: count, mean, standard deviation."""
+    accuracies = [(result.title, result.valid["accuracy"]) for result in results]
+    table = pd.DataFrame(accuracies, columns=["network", "accuracy"])
+    return table.groupby("network", sort=False)["accuracy"].agg(["count", "mean", "std"])
 
 
 def mcnemar_table(
     predictions: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
 ) -> pd.DataFrame:
-    """McNemar's test for every two models on the same rows, with Holm's correction for all; or for
-    the one named `against` and each of the others."""
-    rows = [
-        (
-            *pair,
-            np.mean(predictions[pair[0]] == labels) - np.mean(predictions[pair[1]] == labels),
-            mcnemar(labels, *(predictions[name] for name in pair)),
-        )
-        for pair in combinations(predictions, 2)
-        if against is None or against in pair
-    ]
+    """McNemar's exact test for every two models, or for `against` and each other one, by their
+    `predictions` (N,) for the same rows: names, difference in accuracy, p, Holm-adjusted p."""
+    rows = []
+    for pair in combinations(predictions, 2):
+        if against is None or against in pair:
+            first, second = (predictions[name] for name in pair)
+            difference = np.mean(first == labels) - np.mean(second == labels)
+            rows.append((*pair, difference, mcnemar(labels, first, second)))
     found = pd.DataFrame(rows, columns=["first", "second", "difference", "p"])
     return found.assign(**{"p (Holm)": holm(found["p"])})
 
 
 def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
-    """Figures of several models, by name, on the same rows, with 95 % intervals; a column each."""
+    """Figures of several models on the same rows, with 95 % intervals: a column for each."""
     columns = {}
     for name, values in probabilities.items():
-        bounds = {
-            f"{f} 95 %": f"{a:.4f}–{b:.4f}" for f, (a, b) in intervals(labels, values).items()
+        bounds = intervals(labels, values).items()
+        columns[name] = evaluate(labels, values)._asdict() | {
+            f"{figure} 95 %": f"{low:.4f}–{high:.4f}" for figure, (low, high) in bounds
         }
-        columns[name] = evaluate(labels, values)._asdict() | bounds
     return pd.DataFrame(columns)
 
 
 def verdicts(
     probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
 ) -> list[str]:
-    """For every two models, by name, whether one is more accurate on these rows, in words; or for
-    the one named `against` and each of the others. Predictions of 0 and 1 will do, too."""
+    """A sentence for each row of `mcnemar_table`: is one model more accurate than the other?
+    Probabilities above 0.5 predict class 1."""
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
     pairs = mcnemar_table(predictions, labels, against)
-    said = []
+    sentences = []
     for first, second, difference, _, p in pairs.itertuples(index=False):
         better, worse = (first, second) if difference > 0 else (second, first)
-        verdict = "is more accurate than" if p < 0.05 else "cannot be told from"
-        said.append(
+        verdict = "is more accurate than" if p < 0.05 else "cannot be distinguished from"
+        sentences.append(
             f"{better} {verdict} {worse}: {abs(difference):.4f} apart, p = {p:.2g} "
             "(McNemar's exact test, Holm's correction)."
         )
-    return said
+    return sentences
 
 
 def findings(results: list[Result], labels: np.ndarray) -> list[str]:
-    """What the figures support and what not, in sentences that are made from them."""
-    return [_of_the_report(), *_of_seeds(results), *_of_rows(results, labels)]
+    """Sentences that say what the report's figures and the results support, and what not."""
+    return [_about_the_report(), *_about_seeds(results), *_about_rows(results, labels)]
 
 
-def _of_the_report() -> str:
-    accuracies = REPORT.loc[PLAIN + SKIP, "valid_accuracy"]
-    low, high, rows = accuracies.min(), accuracies.max(), round(REPORT_REVIEWS / 5)
-    error = np.sqrt(2 * accuracies.mean() * (1 - accuracies.mean()) / rows)
-    p = 2 * norm.sf((high - low) / error)
+def _about_the_report() -> str:
+    networks = report_table().query("notebook != 'earlier'")["valid_accuracy"]
+    gap, rows = networks.max() - networks.min(), round(REPORT_REVIEWS / 5)
+    error = np.sqrt(2 * networks.mean() * (1 - networks.mean()) / rows)
+    p = 2 * norm.sf(gap / error)
     return (
-        f"The report: its best and worst network are {high - low:.4f} apart in validation accuracy "
-        f"on about {rows:,} rows. Two networks that are equally good, picked beforehand and with "
-        f"independent mistakes, would be as far apart with probability {p:.2f}. "
-        f"On these figures alone, {'no' if p > 0.05 else 'a'} network can be called better."
+        f"The report: its best and worst network are {gap:.4f} apart in validation accuracy on "
+        f"about {rows:,} rows. Two equally good networks, chosen beforehand and with independent "
+        f"errors, are at least as far apart with probability {p:.2f}. On these figures alone, "
+        f"{'no' if p > 0.05 else 'a'} network can be called better."
     )
 
 
-def _of_seeds(results: list[Result]) -> Iterator[str]:
-    accuracies = _accuracies(results).pivot(index="seed", columns="experiment", values="accuracy")
+def _about_seeds(results: list[Result]) -> Iterator[str]:
+    accuracies = [(r.experiment, r.random_state, r.valid["accuracy"]) for r in results]
+    accuracies = pd.DataFrame(accuracies).pivot(index=1, columns=0, values=2)
     titles = {result.experiment: result.title for result in results}
     for first, second in PAIRS:
-        if not {first, second} <= titles.keys():
-            continue
-        both = accuracies[[first, second]].dropna()
+        both = accuracies.reindex(columns=[first, second]).dropna()
         if len(both) < 2:
             continue
         found = paired_difference(both[first], both[second])
-        if not found.supported:
-            verdict = "is not supported"
-        else:
-            verdict = "is supported" if found.mean > 0 else "is contradicted"
+        verdict = "supported" if found.mean > 0 else "contradicted"
         yield (
-            f"{titles[first]} less {titles[second]}, {len(both)} seeds on the same rows: "
-            f"{found.mean:+.4f} in validation accuracy, 95 % interval {found.low:+.4f} to "
-            f"{found.high:+.4f}. "
-            f"That {titles[first]} is better {verdict} here."
+            f"Validation accuracy of {titles[first]} minus {titles[second]}, {len(both)} seeds on "
+            f"the same rows: {found}. That {titles[first]} is better is "
+            f"{verdict if found.supported else 'not supported'} here."
         )
 
 
-def _of_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
+def _about_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
     rows = first_runs(results)
     pairs = mcnemar_table({r.title: r.predicted for r in rows}, labels)
     different = int((pairs["p (Holm)"] < 0.05).sum())
@@ -158,36 +133,43 @@ def _of_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
         f"Of {len(pairs)} pairs of networks trained once, {different} differ in accuracy on the "
         f"{len(labels):,} validation rows (McNemar's exact test, Holm's correction, 5 %)."
     )
-    asleep = [
-        r.title for r in rows if r.intervals["roc_auc"][0] <= 0.5 <= r.intervals["roc_auc"][1]
-    ]
-    if asleep:
-        yield f"No better than a coin (the interval of the AUC holds 0.5): {', '.join(asleep)}."
+    bounds = {result.title: result.intervals["roc_auc"] for result in rows}
+    if useless := [title for title, (low, high) in bounds.items() if low <= 0.5 <= high]:
+        yield f"No better than chance (the interval of the AUC contains 0.5): {', '.join(useless)}."
 
 
-def depths_table(results: list[Training]) -> pd.DataFrame:
-    """Validation accuracy of plain and skip networks of each depth in a study: means over the
-    seeds, and the mean difference of both with its 95 % interval. A row each; only depths with two
-    seeds or more."""
-    rows = {}
-    for depth, plain, skip in _plain_and_skip(results):
-        found = paired_difference(skip, plain)
-        rows[depth] = {
-            "seeds": len(plain),
-            "plain": plain.mean(),
-            "skip": skip.mean(),
-            "skip less plain": found.mean,
-            "low": found.low,
-            "high": found.high,
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("layers")
+def depths_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of plain and skip networks in a `read_study` table, a row for each depth with two
+    seeds or more: means over the seeds, and the mean difference with its 95 % interval."""
+    accuracies = results.query("num_layers in @DEPTHS").pivot(
+        index="random_state", columns=["num_layers", "skip_connections"], values="accuracy"
+    )
+    rows = []
+    for depth in DEPTHS:
+        both = accuracies.reindex(columns=[(depth, False), (depth, True)]).dropna().to_numpy()
+        if len(both) > 1:
+            rows.append((depth, len(both), *both.mean(0), *paired_difference(*both.T[::-1])))
+    names = ["layers", "seeds", "plain", "skip", "skip minus plain", "low", "high"]
+    return pd.DataFrame(rows, columns=names).set_index("layers")
 
 
-def poolings_table(results: list[Training]) -> pd.DataFrame:
-    """Validation figures of each pooling in a study: means over the seeds, and the accuracy's
-    standard deviation."""
-    table = study_table(results)
-    groups = table[~table["num_layers"].isin(DEPTHS)].groupby("pooling", sort=False)
+def depth_findings(results: pd.DataFrame) -> list[str]:
+    """A sentence for each row of `depths_table`: do plain and skip networks differ?"""
+    sentences = []
+    for depth, seeds, _, _, *difference in depths_table(results).itertuples():
+        found = Difference(*difference)
+        better = "Skip" if found.mean > 0 else "Plain"
+        verdict = f"{better} is better" if found.supported else "They cannot be distinguished"
+        sentences.append(
+            f"{depth} layers: accuracy of skip minus plain, {seeds} seeds on the same rows: "
+            f"{found}. {verdict}."
+        )
+    return sentences
+
+
+def poolings_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Means over the seeds of each pooling in a `read_study` table; the accuracy's deviation."""
+    groups = results.query("num_layers not in @DEPTHS").groupby("pooling", sort=False)
     return groups.agg(
         seeds=("accuracy", "count"),
         accuracy=("accuracy", "mean"),
@@ -195,29 +177,3 @@ def poolings_table(results: list[Training]) -> pd.DataFrame:
         roc_auc=("roc_auc", "mean"),
         loss=("loss", "mean"),
     )
-
-
-def depth_findings(results: list[Training]) -> list[str]:
-    """What a study says of skip connections, a sentence for each depth, made from its figures."""
-    said = []
-    for depth, plain, skip in _plain_and_skip(results):
-        found = paired_difference(skip, plain)
-        verdict = "cannot be told apart"
-        if found.supported:
-            verdict = "differ: skip is better" if found.mean > 0 else "differ: plain is better"
-        said.append(
-            f"{depth} layers, {len(plain)} seeds on the same rows: skip less plain is "
-            f"{found.mean:+.4f} in accuracy, 95 % interval {found.low:+.4f} to {found.high:+.4f}. "
-            f"They {verdict}."
-        )
-    return said
-
-
-def _plain_and_skip(results: list[Training]) -> Iterator[tuple[int, pd.Series, pd.Series]]:
-    """For each depth of a study, the accuracies of both kinds by seed, where both are there."""
-    table = study_table(results)
-    for depth in DEPTHS:
-        of_depth = table[table["num_layers"] == depth]
-        both = of_depth.pivot(index="random_state", columns="skip_connections", values="accuracy")
-        if both.shape[1] == 2 and len(both := both.dropna()) > 1:
-            yield depth, both[False], both[True]
