@@ -16,7 +16,7 @@ import torch
 import sentiment_helpers as sh
 from benchmarks import recipe, recipe_text
 from benchmarks.measure import Line, Run, check, measured, one_core
-from sentiment_helpers.classifiers.birnn import BiRNNClassifier as WordBiRNNClassifier
+from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.report import experiments
 
 MODELS = Path(__file__).parents[1] / "models"

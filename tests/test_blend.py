@@ -8,14 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import (
-    BiRNNClassifier,
-    Blend,
-    MeanEmbedding,
-    load,
-    load_glove,
-    save,
-)
+from sentiment_helpers import BiRNNClassifier, Blend, MeanEmbedding, load, load_glove, save
 from sentiment_helpers.report.experiments import tfidf_pairs
 
 

@@ -25,10 +25,7 @@ from benchmarks.measure import memory
 from sentiment_helpers import (
     BagClassifier,
     BiRNNClassifier,
-    CheckpointError,
-    GloveFileError,
     MeanEmbedding,
-    ReviewFileError,
     TokenIds,
     load,
     load_glove,
@@ -37,8 +34,11 @@ from sentiment_helpers import (
     score_csv,
 )
 from sentiment_helpers import glove as glove_module
+from sentiment_helpers.glove import GloveFileError
 from sentiment_helpers.storage import pt_file
+from sentiment_helpers.storage.pt_file import CheckpointError
 from sentiment_helpers.storage.review_table import ReviewTable
+from sentiment_helpers.storage.text_file import ReviewFileError
 from tests.test_pt_file import members_of, sealed
 
 pytestmark = pytest.mark.fuzz

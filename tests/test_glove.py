@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sentiment_helpers import Glove, GloveFileError, load_glove
+from sentiment_helpers import Glove, load_glove
 from sentiment_helpers import glove as module
+from sentiment_helpers.glove import GloveFileError
 
 TEXT = 'the 0.1 -2 3e-2\n" 1 1 1\nnaïve 0 0.5 0\n'
 

@@ -11,8 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import BiRNNClassifier as WordBiRNNClassifier
-from sentiment_helpers import TokenIds
+from sentiment_helpers import TokenIds, WordBiRNNClassifier
 from sentiment_helpers.highlights import highlight_words, word_effects
 
 matplotlib.use("Agg")

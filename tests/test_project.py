@@ -82,7 +82,7 @@ def test_imports_run_one_way(file):
 def test_every_kind_of_import_is_seen():
     code = """
 import sentiment_helpers as sh
-from sentiment_helpers import load, plots
+from sentiment_helpers import (load, plots)
 def function():
     import numpy, sentiment_helpers.text
     from sentiment_helpers.report import study

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import CheckpointError
 from sentiment_helpers.storage import pt_file
+from sentiment_helpers.storage.pt_file import CheckpointError
 
 CONTENT = {"numbers": [1, 2.5, None, True], "words": "a\nb", "tensor": torch.arange(6.0).view(2, 3)}
 

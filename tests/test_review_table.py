@@ -2,9 +2,9 @@
 
 import pytest
 
-from sentiment_helpers import ReviewFileError
 from sentiment_helpers.storage import review_table
 from sentiment_helpers.storage.review_table import ReviewTable
+from sentiment_helpers.storage.text_file import ReviewFileError
 
 
 @pytest.fixture

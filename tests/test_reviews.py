@@ -6,8 +6,9 @@ import tarfile
 import pandas as pd
 import pytest
 
-from sentiment_helpers import ReviewFileError, load_reviews, split_reviews
+from sentiment_helpers import load_reviews, split_reviews
 from sentiment_helpers import reviews as module
+from sentiment_helpers.storage.text_file import ReviewFileError
 
 
 @pytest.fixture

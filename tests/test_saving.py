@@ -15,7 +15,6 @@ from sklearn.pipeline import make_pipeline
 from sentiment_helpers import (
     BiRNNClassifier,
     Blend,
-    CheckpointError,
     MeanEmbedding,
     TokenIds,
     load,
@@ -23,6 +22,7 @@ from sentiment_helpers import (
     save,
 )
 from sentiment_helpers.storage import pt_file
+from sentiment_helpers.storage.pt_file import CheckpointError
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,6 @@ from sentiment_helpers import (
     BiRNNClassifier,
     Blend,
     MeanEmbedding,
-    ReviewFileError,
     evaluate,
     load_glove,
     save,
@@ -27,6 +26,7 @@ from sentiment_helpers import (
 from sentiment_helpers.__main__ import main
 from sentiment_helpers.report.experiments import tfidf_pairs
 from sentiment_helpers.storage import text_file
+from sentiment_helpers.storage.text_file import ReviewFileError
 from sentiment_helpers.workers import score_in_order
 
 

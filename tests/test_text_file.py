@@ -4,9 +4,8 @@ import gzip
 
 import pytest
 
-from sentiment_helpers import ReviewFileError
 from sentiment_helpers.storage import text_file
-from sentiment_helpers.storage.text_file import Source
+from sentiment_helpers.storage.text_file import ReviewFileError, Source
 
 
 def lines_of(path, encoding="utf-8"):

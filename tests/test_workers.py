@@ -17,7 +17,6 @@ from sklearn.preprocessing import FunctionTransformer
 from sentiment_helpers import (
     BagClassifier,
     Blend,
-    CheckpointError,
     TokenIds,
     load,
     load_glove,
@@ -26,6 +25,7 @@ from sentiment_helpers import (
     workers,
 )
 from sentiment_helpers.report.experiments import tfidf_pairs
+from sentiment_helpers.storage.pt_file import CheckpointError
 from sentiment_helpers.workers import score_in_order, score_texts
 
 MODEL = Path(__file__).parents[1] / "models" / "RNN-report.pt"

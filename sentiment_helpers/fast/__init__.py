@@ -1,1 +1,1 @@
-"""The same results, sooner. Each file names its plain twin; read this folder last."""
+"""The same results, sooner: each file names its plain twin. A newcomer may skip this folder."""

@@ -1,1 +1,1 @@
-"""The report's experiments: run again, extended, and compared with the report's own figures."""
+"""The report's experiments, run again and compared. A newcomer may skip this folder."""

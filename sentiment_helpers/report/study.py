@@ -14,7 +14,8 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import train_test_split
 from tqdm import tqdm
 
-from sentiment_helpers.classifiers.birnn import BiRNNClassifier as WordBiRNNClassifier
+from sentiment_helpers.classifiers.initial_weights import untrained
+from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.features import TokenIds
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
@@ -126,9 +127,8 @@ def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
 def _untrained_gradients(parameters: dict, glove: Glove, ids: np.ndarray, labels: np.ndarray):
     """Column `gradients`, from the first `GRADIENT_ROWS` reviews."""
     parameters = parameters | {"cell_type": SHARED["cell_type"]}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(parameters.pop("random_state"))
-        network = WordBiRNN(len(glove.words) + 2, glove.vectors.shape[1], **parameters)
+    seed, size = parameters.pop("random_state"), glove.vectors.shape[1]
+    network = untrained(lambda: WordBiRNN(len(glove.words) + 2, size, **parameters), seed)
     with torch.no_grad():
         network.embedding.weight[2:] = torch.from_numpy(np.array(glove.vectors))
     some = torch.tensor(ids[:GRADIENT_ROWS]), torch.tensor(labels[:GRADIENT_ROWS]).float()

@@ -1,1 +1,1 @@
-"""Bytes on disk: files, archives and tables. Knows no model."""
+"""Files on disk: whole writes, archives, tables. A newcomer may skip this folder."""
