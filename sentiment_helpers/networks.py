@@ -59,8 +59,8 @@ class BiRNN(nn.Module):
         self.skip_connections = skip_connections
         self.pooling = pooling
         self.shortcut = shortcut
-        check_one_of("cell_type", cell_type.lower(), CELLS)
-        check_one_of("pooling", pooling, POOLINGS)
+        _one_of("cell_type", cell_type.lower(), CELLS)
+        _one_of("pooling", pooling, POOLINGS)
         if min(input_size, num_layers, hidden_size) < 1:
             raise ValueError(f"{input_size=}, {num_layers=} and {hidden_size=} must be at least 1")
         self.dropout = Dropout(dropout)
@@ -225,8 +225,8 @@ class Dropout(nn.Module):
     """Zeroes values with probability `p` in training and scales the others by 1 / (1 - p). In a
     batch (B, T, D), a value is zeroed at all words of a review or at none.
 
-    Random numbers come from `generator`; None is PyTorch's global one. The trainer sets its own,
-    so that trainings in several threads do not disturb each other.
+    Random numbers come from `generator`, PyTorch's global one where it is None. The trainer sets
+    its own, so that trainings in threads do not disturb each other.
     """
 
     def __init__(self, p: float):
@@ -245,7 +245,6 @@ class Dropout(nn.Module):
         return x * kept.bernoulli_(1 - self.p, generator=self.generator).div_(1 - self.p)
 
 
-def check_one_of(name: str, value: str, known: Collection[str]) -> None:
-    """`ValueError` where `value` is not among the known ones."""
+def _one_of(name: str, value: str, known: Collection[str]) -> None:
     if value not in known:
         raise ValueError(f"{name} is {value!r:.80}; it must be one of {', '.join(known)}")

@@ -81,11 +81,10 @@ class History:
 
     def record(self, row: dict[str, float], probabilities: np.ndarray) -> None:
         """Add an epoch."""
-        epoch = row["epoch"]
         self.epochs.append(row)
-        if (epoch - 1) % ROC_EVERY != 1:
-            self.probabilities.pop(epoch - 1, None)
-        self.probabilities[epoch] = probabilities.astype(np.float32)
+        if len(self.epochs) % ROC_EVERY != 2:  # the last epoch was no 1, 6, 11, …
+            self.probabilities.pop(len(self.epochs) - 1, None)
+        self.probabilities[len(self.epochs)] = probabilities.astype(np.float32)
 
 
 class Training(NamedTuple):
@@ -226,8 +225,8 @@ def _refuse_loss(epoch: int, lr: float, best_epoch: int) -> None:
     wrong = f"the loss is not finite in epoch {epoch}: lower lr ({lr})"
     if not best_epoch:
         raise ValueError(f"{wrong}, or scale the inputs down")
-    kept = f"{wrong} to train on; the weights of epoch {best_epoch} are kept"
-    warnings.warn(kept, RuntimeWarning, stacklevel=3)
+    wrong += f" to train on; the weights of epoch {best_epoch} are kept"
+    warnings.warn(wrong, RuntimeWarning, stacklevel=3)
 
 
 def _finish(training: Training) -> None:
@@ -247,5 +246,5 @@ def _set_generator(network: nn.Module, generator: Generator | None) -> None:
 
 def _summary(row: dict[str, float]) -> str:
     """An epoch's figures in a line for the progress bar."""
-    names = [f"{side}_{name}" for side in ("train", "valid") for name in ("loss", "accuracy")]
+    names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
     return ", ".join(f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row)

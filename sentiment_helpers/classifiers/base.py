@@ -2,6 +2,7 @@
 
 import json
 import os
+from inspect import signature
 from typing import ClassVar, Self
 
 import numpy as np
@@ -22,7 +23,6 @@ from sentiment_helpers.training import fit
 
 MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # the most features or hidden units, and layers
 DROPOUT = (0.0, 0.999)
-_LABEL_TYPES = [[kind, kind] for kind in (int, str, float, bool)]
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -183,8 +183,9 @@ class NetworkClassifier(LogOddsClassifier):
         classifier._check_parameters()
         check_range("n_features_in", state["n_features_in"], 1, MAX_SIZE)
         classes = state["classes"]
-        of_a_kind = type(classes) is list and [type(label) for label in classes] in _LABEL_TYPES
-        if not (of_a_kind and classes[0] < classes[1]):
+        kinds = [type(label) for label in classes] if type(classes) is list else []
+        one_kind = kinds in [[kind, kind] for kind in (int, str, float, bool)]
+        if not (one_kind and classes[0] < classes[1]):
             raise ValueError(f"the classes are {classes!r:.80}, not two in order")
         classifier.classes_ = np.array(classes)
         classifier.n_features_in_ = state["n_features_in"]
@@ -194,15 +195,11 @@ class NetworkClassifier(LogOddsClassifier):
         """`ValueError` where a parameter is out of range."""
         for name, (low, high) in self.ranges.items():
             check_range(name, getattr(self, name), low, high)
-        for name, value in self.get_params(deep=False).items():
-            if name in ("verbose", "skip_connections", "shortcut") and not isinstance(
-                value, bool | np.bool_
-            ):
-                raise ValueError(f"{name} is {value!r:.80}; it must be True or False")
-            if name in ("device", "cell_type", "pooling", "schedule") and not isinstance(
-                value, str
-            ):
-                raise ValueError(f"{name} is {value!r:.80}; it must be a text")
+        for name, parameter in signature(type(self)).parameters.items():
+            kind, value = type(parameter.default), getattr(self, name)
+            known = {bool: bool | np.bool_, str: str}.get(kind, object)
+            if not isinstance(value, known):
+                raise ValueError(f"{name} is {value!r:.80}; it must be of type {kind.__name__}")
 
     def _find_classes(self, y: np.ndarray) -> None:
         check_classification_targets(y)

@@ -52,22 +52,16 @@ class FlatAdam:
         factors: Iterator[float],
         max_norm: float,
     ):
-        embeddings = [m.weight for m in network.modules() if isinstance(m, nn.Embedding)]
-        own_rate = {id(weight) for weight in embeddings if embedding_lr is not None}
+        embeddings = {m.weight for m in network.modules() if isinstance(m, nn.Embedding)}
+        own_rate = embeddings if embedding_lr is not None else set()
         trained = [weight for weight in network.parameters() if weight.requires_grad]
-        groups = [
-            (lr, [weight for weight in trained if id(weight) not in own_rate]),
-            (embedding_lr, [weight for weight in trained if id(weight) in own_rate]),
-        ]
+        groups = [(lr, [weight for weight in trained if weight not in own_rate])]
+        groups += [(embedding_lr, [weight for weight in trained if weight in own_rate])]
         self.rates, groups = zip(*[(rate, group) for rate, group in groups if group], strict=True)
-        self.flat = []
-        for group in groups:
-            self.flat.append(nn.Parameter(nn.utils.parameters_to_vector(group).detach()))
-            nn.utils.vector_to_parameters(self.flat[-1].data, group)
-        self.optimizer = torch.optim.Adam(
-            [{"params": [f], "lr": rate} for f, rate in zip(self.flat, self.rates, strict=True)],
-            fused=True,
-        )
+        self.flat = [nn.Parameter(nn.utils.parameters_to_vector(g).detach()) for g in groups]
+        for flat, group in zip(self.flat, groups, strict=True):
+            nn.utils.vector_to_parameters(flat.data, group)
+        self.optimizer = torch.optim.Adam([{"params": [flat]} for flat in self.flat], fused=True)
         self.weights = [weight for group in groups for weight in group]
         self.sizes = [len(group) for group in groups]
         self.factors = factors
