@@ -20,7 +20,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
-from tests.test_archives import members_of, sealed
+from tests.test_pt_file import members_of, sealed
 
 from benchmarks.measure import memory
 from sentiment_helpers import (
