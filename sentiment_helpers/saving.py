@@ -11,14 +11,18 @@ from sentiment_helpers.classifiers.bag import BagClassifier
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
+from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.pt_file import CheckpointError
 
 HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
-TRANSFORMERS = {step.__name__: step for step in (MeanEmbedding, TokenIds)}
+TRANSFORMERS = {"MeanEmbedding": MeanEmbedding, "TokenIds": TokenIds}
 CLASSIFIERS = {
-    step.__name__: step for step in (BagClassifier, BiRNNClassifier, FeedForwardClassifier)
+    "BagClassifier": BagClassifier,
+    "BiRNNClassifier": BiRNNClassifier,
+    "FeedForwardClassifier": FeedForwardClassifier,
+    "WordBiRNNClassifier": WordBiRNNClassifier,
 }
 
 

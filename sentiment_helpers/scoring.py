@@ -132,7 +132,7 @@ def score_csv(
             if file:
                 file.write(_longer(table.header, table.separator, ADDED_COLUMNS))
             counts, tally = Counter(), Tally()
-            chunks = ((_reviews(rows, table), (rows, at)) for rows, at in table.chunks(CHUNK))
+            chunks = ((_reviews(rows, table), (rows, at)) for rows, at in table.blocks(CHUNK))
             for (rows, position), scored in score_in_order(pipeline, chunks, workers):
                 if file:
                     file.write(_with_cells(rows, table, scored.probabilities))

@@ -1,4 +1,4 @@
-"""Downloads from a server that misbehaves, and writing that is whole or not at all."""
+"""Downloads from a server that fails, and files written whole or not at all."""
 
 import hashlib
 import os
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
 
 
 def test_only_regular_files_are_replaced(tmp_path):
-    with pytest.raises(OSError, match="no regular file"), files.written_whole(tmp_path):
+    with pytest.raises(OSError, match="not a regular file"), files.written_whole(tmp_path):
         pass
 
 

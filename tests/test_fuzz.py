@@ -20,7 +20,6 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
-from tests.test_pt_file import members_of, sealed
 
 from benchmarks.measure import memory
 from sentiment_helpers import (
@@ -40,6 +39,7 @@ from sentiment_helpers import (
 from sentiment_helpers import glove as glove_module
 from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.review_table import ReviewTable
+from tests.test_pt_file import members_of, sealed
 
 pytestmark = pytest.mark.fuzz
 ROOT = Path(__file__).parents[1]
@@ -195,7 +195,7 @@ HEADERS = st.sampled_from(
     header=HEADERS,
     body=st.lists(st.one_of([FRAGMENT] * 40 + [HUGE]), max_size=10),
     packed=st.sampled_from(["no", "no", "yes", "cut", "damaged"]),
-    encoding=st.sampled_from(["utf-8"] * 4 + ["cp1252", "utf-16", "utf-7"]),
+    encoding=st.sampled_from(["utf-8"] * 4 + ["cp1252", "utf-16", "iso8859-15"]),
     which=st.integers(0, 2),
     place=st.integers(0),
 )
@@ -237,7 +237,7 @@ def test_any_bytes(models, tried, header, body, packed, encoding, which, place):
                     at += len(line_end)
                 given_text.append(row.text)
         assert at == len(text)
-        if packed == "no" and encoding != "utf-7":
+        if packed == "no":
             assert "".join(given_text).encode(table.source.encoding) == stored
         assert report.rows == count
     tried["tables of any bytes"]["with every byte"] += 1

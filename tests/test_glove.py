@@ -1,4 +1,4 @@
-"""GloVe tables from every place they come from, and each file that must be refused."""
+"""GloVe tables from each source, and files that are refused."""
 
 import copy
 import hashlib
@@ -160,18 +160,18 @@ def test_refused_zips(project):
     whole = archive.read_bytes()
     # Cut off: the list of members, at the end, is gone.
     archive.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(GloveFileError, match="no whole zip file"):
+    with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .*download it again"):
         load_glove("glove.6B.300d")
     # Damaged inside: the list is whole, the bytes of a member are not.
     start = whole.rindex(b"glove.6B.300d.txt", 0, whole.index(b"PK\x01\x02")) + 17
     archive.write_bytes(whole[:start] + b"\x00" * 8 + whole[start + 8 :])
-    with pytest.raises(GloveFileError, match="no whole zip file"):
+    with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .*download it again"):
         load_glove("glove.6B.300d")
     write_zip(archive, "other.txt")
-    with pytest.raises(GloveFileError, match=r"no member glove.6B.300d.txt"):
+    with pytest.raises(GloveFileError, match=r"no item named .glove.6B.300d.txt"):
         load_glove("glove.6B.300d")
     archive.write_bytes(b"<html>Please log in</html>")
-    with pytest.raises(GloveFileError, match="no whole zip file"):
+    with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .*download it again"):
         load_glove("glove.6B.300d")
     with pytest.raises(GloveFileError, match="name one"):
         load_glove(archive)
@@ -190,7 +190,7 @@ def test_wide_tables_are_refused(source):
     source.write_text("a" + " 1" * module.MAX_VALUES + "\n")
     assert load_glove(source).vectors.shape == (1, module.MAX_VALUES)
     source.write_text("a" + " 1" * (module.MAX_VALUES + 1) + "\n")
-    with pytest.raises(GloveFileError, match="line 1 has 4,097 values, and 4,096 are the most"):
+    with pytest.raises(GloveFileError, match="line 1 has more than 4,096 values"):
         load_glove(source)
 
 
@@ -203,7 +203,7 @@ def test_members_that_are_compressed_otherwise(project, kind):
     whole = archive.read_bytes()
     for content in (whole, whole[:60] + b"\xff" * 20 + whole[80:]):
         archive.write_bytes(content)
-        with pytest.raises(GloveFileError, match=r"glove.6B.zip is no whole .* nor deflated"):
+        with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .* nor deflated"):
             load_glove("glove.6B.300d")
 
 

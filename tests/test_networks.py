@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import BiRNN, FeedForward, WordBiRNN, networks
-from sentiment_helpers.networks import POOLINGS, Stack, reverse_within
+from sentiment_helpers import BiRNN, WordBiRNN, networks
+from sentiment_helpers.classifiers.feed_forward import FeedForward
+from sentiment_helpers.classifiers.initial_weights import untrained
+from sentiment_helpers.networks import POOLINGS, Dropout, Stack, reverse_within
 
 LENGTHS = torch.tensor([5, 1, 3, 4])
 
@@ -192,7 +194,7 @@ def test_the_shortcut_adds_the_mean_of_the_words(words):
 
 
 def test_dropout_zeroes_a_value_at_every_word_or_at_none():
-    x = networks._same_for_all_words(torch.ones(50, 7, 4), 0.5, training=True)
+    x = Dropout(0.5)(torch.ones(50, 7, 4))
     assert (x == x[:, :1]).all()
     assert set(x.unique().tolist()) == {0.0, 2.0}
     assert 0.3 < (x[:, 0] == 0).float().mean() < 0.7
@@ -226,3 +228,46 @@ def test_word_dropout_reads_words_as_unknown_and_never_padding():
 def test_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="pooling is 'mean'; it must be one of last, max"):
         BiRNN(3, pooling="mean")
+
+
+def test_dropout_is_pytorchs():
+    """The same values, from a generator of one's own."""
+    x, dropout = torch.randn(64, 50), Dropout(0.3)
+    dropout.generator = torch.Generator().manual_seed(4)
+    torch.manual_seed(4)
+    assert torch.equal(dropout(x), nn.functional.dropout(x, 0.3))
+    assert dropout.eval()(x) is x
+    with pytest.raises(ValueError, match="at least 0 and below 1"):
+        Dropout(1.0)
+
+
+def test_untrained_word_networks():
+    torch.manual_seed(7)
+    expected = WordBiRNN(9, 5, cell_type="lstm", num_layers=2).state_dict()
+    found = untrained(lambda: WordBiRNN(9, 5, cell_type="lstm", num_layers=2), 7).state_dict()
+    assert not found.pop("embedding.weight").any()
+    assert all(torch.equal(weight, expected[name]) for name, weight in found.items())
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: BiRNN(5, "lstm", 14, skip_connections=True),
+        lambda: BiRNN(5, "gru", 2, pooling="attention+max", shortcut=True),
+        lambda: BiRNN(5, "rnn", 3),
+        lambda: FeedForward(5),
+    ],
+)
+def test_initial_weights_are_pytorchs(build):
+    """Drawn from no global generator, and float32 whatever the default dtype is."""
+    torch.manual_seed(7)
+    expected = build().state_dict()
+    before = torch.get_rng_state()
+    torch.set_default_dtype(torch.float64)
+    try:
+        found = untrained(build, 7).state_dict()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())

@@ -1,7 +1,6 @@
-"""Both notebooks run from top to bottom in real kernels: with other parameters, and in Colab."""
+"""Both notebooks run from top to bottom in real kernels, in Colab and here."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,38 +16,29 @@ from sentiment_helpers import load, load_glove
 from sentiment_helpers.report import experiments
 
 ROOT = Path(__file__).parents[1]
-RESULTS = {"1_stacked_birnn": "plain.json", "2_skip_birnn": "skip.json"}
-MODELS = {"1_stacked_birnn": "RNN.pt", "2_skip_birnn": "RNNSkip.pt"}
-
-
-def run(source, parameters, folder, **kernel):
-    """Execute a notebook from a working directory that is not its own; the printed text."""
-    parameters = {
-        "MAX_EPOCHS": 1,
-        "MAX_LENGTH": 60,
-        "HIDDEN_SIZE": 8,
-        "DOMAIN_SIZE": 5,
-        "SEEDS": [1, 2],
-        "MODELS": str(folder),
-        "PREDICTIONS_FILE": str(folder / "predictions.csv"),
-    } | parameters
-    notebook = papermill.execute_notebook(
-        source,
-        folder / "executed.ipynb",
-        parameters,
-        cwd=folder,
-        progress_bar=False,
-        **kernel,
-    )
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    return "".join(output.get("text", "") for output in outputs)
+FIRST, SECOND = (ROOT / "notebooks" / f"{n}.ipynb" for n in ("1_stacked_birnn", "2_skip_birnn"))
 
 
 @pytest.fixture
-def labelled_file(reviews, tmp_path):
-    path = tmp_path / "test.csv"
-    reviews[:300].rename(columns={"label": "sentiment"}).to_csv(path, index=False)
-    return path
+def parameters(reviews, tmp_path, monkeypatch):
+    """Parameters for a small run: 400 reviews, 300 rows to score, few epochs and units."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # to start processes would take seconds
+    reviews_file, test_file = tmp_path / "imdb-reviews.csv", tmp_path / "test.csv"
+    few = reviews[:400]
+    rated = few.assign(rating=few["label"] * 6.0 + 2).drop(columns="label")
+    rated.to_csv(reviews_file, sep="\t", index=False)
+    few[:300].rename(columns={"label": "sentiment"}).to_csv(test_file, index=False)
+    return {
+        "REVIEWS": str(reviews_file),
+        "TEST_DATA": str(test_file),
+        "CELL_TYPE": "RNN",
+        "NUM_LAYERS": 3,
+        "HIDDEN_SIZE": 8,
+        "MAX_LENGTH": 60,
+        "DOMAIN_SIZE": 5,
+        "MAX_EPOCHS": 1,
+        "SEEDS": [1, 2],
+    }
 
 
 @pytest.fixture
@@ -62,77 +52,73 @@ def vectors_file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(
-    ("name", "read"), [("1_stacked_birnn", "mean"), ("2_skip_birnn", "sequence")]
-)
-def test_other_parameters(name, read, rated_file, vectors_file, labelled_file, tmp_path):
+@pytest.fixture(autouse=True)
+def committed_models():
+    """The models in the checkout are the committed ones after every run."""
     before = {path: path.read_bytes() for path in (ROOT / "models").iterdir()}
-    parameters = {"REVIEWS": str(rated_file), "TEST_DATA": str(labelled_file), "INPUT": read}
-    parameters |= {"GLOVE": str(vectors_file), "CELL_TYPE": "RNN", "NUM_LAYERS": 3}
-    printed = run(ROOT / "notebooks" / f"{name}.ipynb", parameters, tmp_path)
-    assert "(5000, 20) float32" in printed
-    assert "2,000 reviews" in printed
-    assert "the loaded model predicts exactly the same: True" in printed
-    assert "300 rows: 300 scored" in printed
-    assert "roc_auc " in printed
-    assert "exactly zero" in printed
-    model = load(tmp_path / MODELS[name])
-    assert type(model[0]).__name__ == {"mean": "MeanEmbedding", "sequence": "TokenIds"}[read]
-    assert (model[-1].cell_type, model[-1].num_layers) == ("RNN", 3)
-    assert model[-1].skip_connections == (name == "2_skip_birnn")
-    report = load(tmp_path / MODELS[name].replace(".pt", "-report.pt"))
-    assert report[-1].title == {"mean": "GRU 5×8", "sequence": "LSTM 14×8 skip"}[read]
-    predictions = pd.read_csv(tmp_path / "predictions.csv")
-    assert list(predictions.columns) == ["review", "sentiment", "probability", "prediction"]
-    results = json.loads((tmp_path / RESULTS[name]).read_text("utf-8"))["results"]
-    rows = {"1_stacked_birnn": experiments.PLAIN, "2_skip_birnn": experiments.SKIP}[name]
-    assert list(dict.fromkeys(result["experiment"] for result in results)) == rows
-    assert [result["random_state"] for result in results].count(2) in (2, 4)  # of the pairs
-    assert "seeds on the same rows" in printed
-    if name == "2_skip_birnn":  # says in a sentence that the first one has not been run
-        for file in ("plain.json", "words.json"):
-            assert f"{file} is not there: the notebook that writes it has not been run" in printed
-        assert "Of 6 pairs of networks" in printed
-        assert "(notebook 1)" not in printed
-    # The models in the checkout are the committed ones still.
+    yield
     assert before == {path: path.read_bytes() for path in (ROOT / "models").iterdir()}
 
 
-def test_the_second_notebook_draws_the_rows_of_the_first(rated_file, tmp_path):
-    parameters = {"REVIEWS": str(rated_file)}
-    first, second = (ROOT / "notebooks" / f"{name}.ipynb" for name in MODELS)
-    run(first, parameters, tmp_path)
-    printed = run(second, parameters, tmp_path)
-    assert "Of 45 pairs of networks" in printed
-    assert "words in order (notebook 1)" in printed
-    together = load(tmp_path / "Blend.pt")
-    assert together.title == "LSTM 1×8, words in order + bag of words and pairs"
-
-
-def test_quick(rated_file, tmp_path):
-    """In a copy of the project, whose `runs/` then has the models and whose `models/` stays."""
-    project = tmp_path / "project"
-    for name in ("notebooks", "sentiment_helpers"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    parameters = {"REVIEWS": str(rated_file), "QUICK": True, "MODELS": "models"}
-    # Run in the copy's own package, which stands before the installed one.
-    printed = run(project / "notebooks" / "1_stacked_birnn.ipynb", parameters, project)
-    assert "the loaded model predicts exactly the same: True" in printed
-    assert not (project / "models").exists()
-    made = {path.name for path in (project / "runs").iterdir()}
-    assert {"RNN.pt", "RNN-report.pt", "Blend.pt", "plain.json", "words.json"} <= made
-    cells = nbformat.read(project / "executed.ipynb", as_version=4).cells
+def run(source, parameters, folder, **kernel):
+    """Execute a notebook in `folder`, which is not its own: the printed text, and the tables as
+    HTML."""
+    executed = folder / "executed.ipynb"
+    papermill.execute_notebook(
+        source, executed, parameters, cwd=folder, progress_bar=False, **kernel
+    )
+    cells = nbformat.read(executed, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     shown = ["".join(o["data"]["text/html"]) for o in outputs if "text/html" in o.get("data", {})]
     tables = [html for html in shown if 'class="dataframe"' in html or 'id="T_' in html]
-    assert len(tables) > 12
-    assert [table[:200] for table in tables if "<b>quick</b>" not in table] == []
+    return "".join(output.get("text", "") for output in outputs), tables
+
+
+def check(source, printed, models, features, classifier):
+    """What a run of a notebook printed and saved."""
+    skip = source.stem == SECOND.stem
+    for line in (
+        "400 reviews",
+        "the loaded model predicts exactly the same: True",
+        "300 rows: 300 scored",
+        "roc_auc ",
+        "exactly zero",
+        "seeds on the same rows",
+    ):
+        assert line in printed
+    model = load(models / ("RNNSkip.pt" if skip else "RNN.pt"))
+    assert [type(step).__name__ for step in model] == [features, classifier]
+    assert (model[-1].cell_type, model[-1].num_layers) == ("RNN", 3)
+    assert model[-1].skip_connections == skip
+    report = load(models / ("RNNSkip-report.pt" if skip else "RNN-report.pt"))
+    assert report[-1].title == ("LSTM 14×8 skip" if skip else "GRU 5×8")
+    predictions = pd.read_csv(models / "predictions.csv")
+    assert list(predictions.columns) == ["review", "sentiment", "probability", "prediction"]
+    name = "skip" if skip else "plain"
+    results = json.loads((models / f"{name}.json").read_text("utf-8"))["results"]
+    rows = list(dict.fromkeys(result["experiment"] for result in results))
+    assert rows == experiments.report_rows(name)
+    seeds = [result["random_state"] for result in results]
+    assert seeds.count(2) == (4 if skip else 2)  # the networks of the pairs that are compared
+
+
+def test_the_second_notebook_alone(parameters, vectors_file, tmp_path):
+    """On averages and vectors from a file. It reports that the first one has not been run."""
+    parameters |= {"INPUT": "mean", "GLOVE": str(vectors_file), "MODELS": str(tmp_path)}
+    parameters["PREDICTIONS_FILE"] = str(tmp_path / "predictions.csv")
+    printed, _ = run(SECOND, parameters, tmp_path)
+    check(SECOND, printed, tmp_path, "MeanEmbedding", "BiRNNClassifier")
+    assert "(5000, 20) float32" in printed
+    for file in ("plain.json", "words.json"):
+        assert f"{file} is not there: the notebook that writes it has not been run" in printed
+    assert "Of 6 pairs of networks" in printed
+    assert "(notebook 1)" not in printed
 
 
 @pytest.fixture
-def colab(tmp_path):
+def colab(tmp_path, monkeypatch):
     """A fresh environment with what Colab has: torch and the rest, `google.colab`, but no
-    sentiment_helpers. The folder with its kernel, and that of its packages."""
+    sentiment_helpers. The folder of its packages; its kernel is named "colab"."""
     folder = tmp_path / "colab"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env" / "bin" / "python"
@@ -148,42 +134,54 @@ def colab(tmp_path):
     command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     specification = {"argv": command, "display_name": "Colab", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(specification))
-    return folder, packages
+    monkeypatch.setenv("JUPYTER_PATH", str(folder))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    # Builds with the setuptools that is there, so that no network is needed.
+    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
+    return packages
 
 
-@pytest.fixture(scope="session")
-def repository(tmp_path_factory):
+@pytest.fixture
+def repository(tmp_path):
     """A local git address that holds the project."""
-    folder = tmp_path_factory.mktemp("git") / "project"
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        folder.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, folder)
+    folder = tmp_path / "git" / "project"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "sentiment_helpers", folder / "sentiment_helpers", ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
     author = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
     for command in (["init", "-q"], ["add", "."], [*author, "commit", "-qm", "Project"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return f"git+file://{folder}"
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_colab(name, colab, repository, rated_file, tmp_path, monkeypatch):
-    """In Colab the first cell installs the package, and Colab's own torch and NumPy stay."""
-    folder, packages = colab
-    before = 'PACKAGE = \\"/content/sentiment\\"'
-    text = (ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8")
-    assert before in text
-    source = tmp_path / f"{name}.ipynb"
-    source.write_text(text.replace(before, f'PACKAGE = \\"{repository}\\"'), "utf-8")
-    monkeypatch.setenv("JUPYTER_PATH", str(folder))
-    # Builds with the setuptools that is there, so that no network is needed.
-    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
-    assert not (packages / "sentiment_helpers").exists()
-    parameters = {"REVIEWS": str(rated_file)}
-    printed = run(source, parameters, tmp_path, kernel_name="colab")
-    assert "the loaded model predicts exactly the same: True" in printed
-    assert (packages / "sentiment_helpers").is_dir()
-    assert not (packages / "sentiment_helpers").is_symlink()
-    assert (packages / "torch").is_symlink()
-    assert (packages / "numpy").is_symlink()
-    assert os.readlink(packages / "torch") == str(Path(sysconfig.get_path("purelib")) / "torch")
+def test_both_quick_in_colab(parameters, colab, repository, tmp_path):
+    """The first cell installs the package, and Colab's own PyTorch and NumPy stay. A quick run
+    writes to `runs/`, not to `models/`, and says so on every table. The second notebook compares
+    its networks with those of the first."""
+    printed, project = {}, tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    shutil.copy(ROOT / "models" / "study.json", project / "models")
+    parameters |= {"QUICK": True, "PREDICTIONS_FILE": "runs/predictions.csv"}
+    assert not (colab / "sentiment_helpers").exists()
+    for path in (FIRST, SECOND):
+        before = 'PACKAGE = \\"/content/sentiment\\"'
+        text = path.read_text("utf-8")
+        assert before in text
+        source = tmp_path / path.name
+        source.write_text(text.replace(before, f'PACKAGE = \\"{repository}\\"'), "utf-8")
+        printed[path], tables = run(source, parameters, project, kernel_name="colab")
+        check(path, printed[path], project / "runs", "TokenIds", "WordBiRNNClassifier")
+        assert len(tables) > 12
+        assert [table[:200] for table in tables if "<b>quick</b>" not in table] == []
+    assert (colab / "sentiment_helpers").is_dir()
+    assert not (colab / "sentiment_helpers").is_symlink()
+    for name in ("torch", "numpy"):
+        assert (colab / name).readlink() == Path(sysconfig.get_path("purelib")) / name
+    assert [path.name for path in (project / "models").iterdir()] == ["study.json"]
+    made = {path.name for path in (project / "runs").iterdir()}
+    assert {"RNN.pt", "RNN-report.pt", "Blend.pt", "plain.json", "words.json"} <= made
+    blend = load(project / "runs" / "Blend.pt")
+    assert blend.title == "RNN 3×8, words in order + bag of words and pairs"
+    assert "Of 45 pairs of networks" in printed[SECOND]
+    assert "words in order (notebook 1)" in printed[SECOND]

@@ -1,6 +1,7 @@
-"""The house rules: which way imports run, what notebooks and README may say."""
+"""The rules of the project: imports, sizes, docstrings, README, notebooks."""
 
 import ast
+import inspect
 import json
 import re
 import subprocess
@@ -13,43 +14,134 @@ import pytest
 import sentiment_helpers
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "sentiment_helpers"
+FILES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text("utf-8")
-# A file imports from files above it in this list, never from one below.
-ROOMS = [
-    "files", "archives", "text", "corpus", "sources", "tables", "reviews", "glove", "bounds",
-    "features", "one_step", "networks", "resuming", "steps", "training", "metrics", "estimators",
-    "classifiers", "bags", "together", "checkpoints", "workers", "scoring", "partitions", "colours",
-    "highlights", "experiments", "study", "comparisons", "plots", "__init__", "__main__",
-]  # fmt: skip
+README_CODE = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+CORE = ("text.py", "glove.py", "features.py", "networks.py", "training.py", "metrics.py")
 
 
-def imported(path):
-    """The rooms that a file of the package imports from."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def text_block(text):
+    """The lines of the first fenced block of plain text."""
+    return re.search(r"^```text\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1].splitlines()
+
+
+def files_in_order():
+    """The list in CONTRIBUTING.md: a file imports only from files above it."""
+    lines = text_block((ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    paths = [re.fullmatch(r"(\S+) — \S.*", line)[1] for line in lines]
+    return [f"{path}__init__.py" if path.endswith("/") else path for path in paths]
+
+
+ORDER = files_in_order()
+
+
+def tree_of(file):
+    return ast.parse((PACKAGE / file).read_text("utf-8"))
+
+
+def file_of(module):
+    """The file of a module of the package; None if there is no such module."""
+    path = "/".join(module.split(".")[1:])
+    names = (f"{path}.py", f"{path}/__init__.py".lstrip("/"))
+    return next((name for name in names if name in FILES), None)
+
+
+def imported(tree):
+    """The files of the package that a file imports, at its top or inside a function."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path.name}: relative import"
-            modules = [node.module]
-            if node.module == "sentiment_helpers":
-                names = [f"{node.module}.{alias.name}" for alias in node.names]
-                modules = [n for n in names if n.rpartition(".")[2] in ROOMS] or [node.module]
+            assert node.level == 0, f"relative import in line {node.lineno}"
+            modules = [
+                inner if file_of(inner := f"{node.module}.{alias.name}") else node.module
+                for alias in node.names
+            ]
         elif isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         else:
             continue
         for module in modules:
             if module.split(".")[0] == "sentiment_helpers":
-                yield [*module.split("."), "__init__"][1]
+                assert file_of(module), f"{module} does not exist"
+                yield file_of(module)
 
 
-def test_every_file_has_a_room():
-    assert {path.stem for path in (ROOT / "sentiment_helpers").glob("*.py")} == set(ROOMS)
+def test_contributing_lists_every_file_once():
+    assert sorted(ORDER) == FILES
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_run_one_way(room):
-    for other in imported(ROOT / "sentiment_helpers" / f"{room}.py"):
-        assert ROOMS.index(other) < ROOMS.index(room), f"{room} imports {other}"
+@pytest.mark.parametrize("file", FILES)
+def test_imports_run_one_way(file):
+    for other in imported(tree_of(file)):
+        assert ORDER.index(other) < ORDER.index(file), f"{file} imports {other}"
+        if other.startswith("report/"):
+            assert file.startswith("report/"), f"{file} imports {other}"
+
+
+def test_every_kind_of_import_is_seen():
+    code = """
+import sentiment_helpers as sh
+from sentiment_helpers import load, plots
+def function():
+    import numpy, sentiment_helpers.text
+    from sentiment_helpers.report import study
+    from sentiment_helpers.storage.files import FileError
+"""
+    seen = {"__init__.py", "plots.py", "text.py", "report/study.py", "storage/files.py"}
+    assert set(imported(ast.parse(code))) == seen
+
+
+def lines_of(node):
+    return node.end_lineno - node.lineno + 1
+
+
+def length(function):
+    """Its lines without the docstring."""
+    doc = ast.get_docstring(function) is not None
+    return lines_of(function) - (lines_of(function.body[0]) if doc else 0)
+
+
+LINES = {file: len((PACKAGE / file).read_text("utf-8").splitlines()) for file in FILES}
+
+
+def test_the_package_stays_small():
+    assert sum(LINES.values()) <= 4900
+
+
+def test_core_files_stay_small():
+    assert {file: LINES[file] for file in CORE if LINES[file] > 250} == {}
+
+
+def test_functions_stay_small():
+    functions = [
+        (file, node.name, length(node))
+        for file in FILES
+        for node in ast.walk(tree_of(file))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    assert [function for function in functions if function[-1] > 60] == []
+
+
+def test_public_functions_and_classes_have_docstrings():
+    missing = [
+        f"{file}: {node.name}"
+        for file in FILES
+        for node in tree_of(file).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+        if ast.get_docstring(node) is None
+    ]
+    assert missing == []
+    assert [file for file in FILES if ast.get_docstring(tree_of(file)) is None] == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if re.match(r"fast/[a-z]", file)])
+def test_fast_files_name_their_plain_twin(file):
+    """The twin itself, or the test that compares the two."""
+    doc = ast.get_docstring(tree_of(file))
+    assert "twin" in doc or "test_" in doc
+    tests = "".join(f"{path.name}\n{path.read_text('utf-8')}" for path in ROOT.glob("tests/*.py"))
+    assert [name for name in re.findall(r"\btest_\w+", doc) if name not in tests] == []
 
 
 def test_names_are_imported_when_they_are_used():
@@ -64,10 +156,12 @@ def test_names_are_imported_when_they_are_used():
     assert run.stdout.splitlines()[-1] == "loaded: []"
 
 
-def test_every_public_name_is_there():
-    assert len(sentiment_helpers.__all__) > 30
+def test_public_names_are_few_and_have_docstrings():
+    assert len(sentiment_helpers.__all__) <= 24
     for name in sentiment_helpers.__all__:
-        assert getattr(sentiment_helpers, name) is not None
+        thing = getattr(sentiment_helpers, name)
+        assert inspect.getdoc(thing)
+        assert ".report" not in inspect.getmodule(thing).__name__
 
 
 def code_cells(path):
@@ -107,6 +201,38 @@ def test_files_of_the_readme_exist():
     links = re.findall(r"\]\((?!http)([^)#]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_is_short():
+    """Code and the lines of tables do not count as words; the tree does."""
+    prose = re.sub(r"^```(sh|python)\n.*?^```", "", README, flags=re.DOTALL | re.MULTILINE)
+    assert len([word for word in prose.split() if re.search(r"\w", word)]) <= 1300
+
+
+def test_the_readmes_tree_names_every_file():
+    first, *lines = text_block(README)
+    assert first.startswith("sentiment_helpers/ ")
+    named, folder = {"__init__.py"}, ""
+    for line in lines:
+        indent, name = re.match(r"( +)(\S+) +\S", line).groups()
+        folder = folder if len(indent) == 4 else ""
+        if name.endswith("/"):
+            folder, name = name, "__init__.py"
+        assert (PACKAGE / folder / name).is_file(), line
+        named.add(folder + name)
+    assert named - {"report/report_results.csv"} == set(FILES)
+
+
+@pytest.mark.parametrize("code", README_CODE, ids=range(len(README_CODE)))
+def test_code_of_the_readme_uses_what_is_there(code):
+    public = set(sentiment_helpers.__all__)
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("sentiment_helpers"):
+            names = {alias.name for alias in node.names}
+            assert names <= public
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in public:
+            signature = inspect.signature(getattr(sentiment_helpers, node.func.id))
+            signature.bind(*node.args, **{keyword.arg: 0 for keyword in node.keywords})
 
 
 def test_figures_of_the_readme_stand_in_the_notebooks():

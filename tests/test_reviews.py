@@ -1,4 +1,4 @@
-"""Reviews from each source, and each file that must be refused."""
+"""Reviews from each source, and files that are refused."""
 
 import io
 import tarfile
@@ -30,7 +30,7 @@ def test_bundled(caplog):
 @pytest.mark.parametrize("mark", [",", "\t", ";"])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_separator_is_found_out(write, mark, bom, end):
+def test_separator_is_detected(write, mark, bom, end):
     rows = [["url", "rating", "review"], ["u", "9.0", f'"A {mark} ""b""{end}c"'], ["v", "4", "bad"]]
     table = load_reviews(write(bom + end.join(mark.join(row) for row in rows)))
     assert table["review"].tolist() == [f'A {mark} "b"{end}c', "bad"]
@@ -51,7 +51,7 @@ def test_label_columns(write, column, values):
     assert table["label"].tolist() == [0, 1]
 
 
-def test_middling_and_empty_reviews_are_dropped_with_a_message(write, caplog):
+def test_undecided_and_empty_reviews_are_dropped_with_a_warning(write, caplog):
     rows = "".join(f"{rating},text {rating}\n" for rating in range(1, 11))
     table = load_reviews(write("rating,review\n" + rows + "9, \n"))
     assert table["label"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
@@ -74,23 +74,19 @@ def test_course_file(rated_file, reviews):
     [
         ("", "is empty"),
         ("\n", "does not begin with the names"),
-        ("text,label\nx,1\n", "no column named review; its columns are 'text', 'label'"),
-        ("review,stars\nx,1\n", "has no labels.*found: review, stars"),
-        ("review,label\nx,1\ny,2\n", "row 2, label: '2' is none of"),
-        ("review,label\nx,\n", "row 1, label: ''"),
-        ("review,rating\nx,11\n", "row 1, rating: '11' is no rating"),
-        ("review,rating\nx,nan\n", "'nan' is no rating"),
-        ("review,rating\nx,1.2.3\n", "'1.2.3' is no rating"),
-        ("review,label\nx,1\ny,z,1\n", "line 3 ends a row of 3 fields, the header has 2"),
-        ("review,label\nx\n", "line 2 ends a row of 1 fields"),
+        ("text,label\nx,1\n", "no column review: choose one of 'text', 'label'"),
+        ("review,stars\nx,1\n", "no column named label or sentiment or rating, only review, stars"),
+        ("review,label\nx,1\ny,2\n", "row 2: label '2' is none of"),
+        ("review,label\nx,\n", "row 1: label '' is none of"),
+        ("review,rating\nx,11\n", "row 1: rating '11' is not a number from 1 to 10"),
+        ("review,rating\nx,nan\n", "'nan' is not a number"),
+        ("review,rating\nx,1.2.3\n", "'1.2.3' is not a number"),
+        ("review,label\nx,1\ny,z,1\n", "line 3: 3 fields, the header has 2"),
+        ("review,label\nx\n", "line 2: 1 fields, the header has 2"),
         ('review,label\n"a, b",1\n"x,1\ny,0\n', "line 4: unexpected end of data"),
-        ("review,label\n", "holds no labelled review"),
-        ("review,rating\nx,5\n", "holds no labelled review"),
-        (b"review,label\n\xe9t\xe9,1\n", r"not utf-8 text: byte 0xe9 at offset 13 \(line 2\)"),
-        (
-            b"review,label\n" + b"x,1\n" * 9999 + b"\xff,1\n",
-            r"0xff at offset 40,009 \(line 10001\)",
-        ),
+        ("review,label\n", "has no labelled review"),
+        ("review,rating\nx,5\n", "has no labelled review"),
+        (b"review,label\n\xe9t\xe9,1\n", "byte 0xe9 in line 2 is not utf-8 text"),
     ],
 )
 def test_refused(write, content, says):
@@ -128,8 +124,8 @@ def archive_of(files, path):
 
 def test_acl_imdb_folder_and_archive_agree(project):
     archive_of(ACL | {"train/unsup/3_0.txt": "x"}, project / "data" / "aclImdb_v1.tar.gz")
-    packed = load_reviews("aclImdb")
-    assert packed.values.tolist() == [
+    compressed = load_reviews("aclImdb")
+    assert compressed.values.tolist() == [
         ["fine é", 1, "test"],
         ["bad", 0, "train"],
         ["good", 1, "train"],
@@ -138,7 +134,7 @@ def test_acl_imdb_folder_and_archive_agree(project):
         file = project / "data" / "aclImdb" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    pd.testing.assert_frame_equal(load_reviews("aclImdb"), packed)
+    pd.testing.assert_frame_equal(load_reviews("aclImdb"), compressed)
 
 
 def test_acl_imdb_download(project, monkeypatch):

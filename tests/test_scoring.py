@@ -26,7 +26,7 @@ from sentiment_helpers import (
 )
 from sentiment_helpers.__main__ import main
 from sentiment_helpers.report.experiments import tfidf_pairs
-from sentiment_helpers.storage import review_table, text_file
+from sentiment_helpers.storage import text_file
 from sentiment_helpers.workers import score_in_order
 
 
@@ -140,27 +140,6 @@ def test_encodings(model, tmp_path, encoding):
     assert re.fullmatch(r"bad;;0\.\d+;[01]", lines[2])
 
 
-@pytest.mark.parametrize(
-    ("encoding", "character", "says"),
-    [
-        ("cp932", b"\x87\x90", "cp932 would write with other bytes"),
-        ("big5", b"\xa2\xcc", "big5 would write"),
-        ("utf-7", b"+AGE-", "utf-7 would write"),
-        ("utf-16", b"\0\xd8", "not utf-16-le text: byte 0x00 at offset 16"),
-        ("utf-16", b"x", "not utf-16-le text: byte 0x78 at offset 16"),
-    ],
-)
-def test_bytes_that_would_not_come_back(model, tmp_path, encoding, character, says):
-    content = "review\n".encode(encoding)
-    (tmp_path / "in.csv").write_bytes(content + character)
-    with pytest.raises(ReviewFileError, match=says):
-        score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding=encoding)
-    if encoding != "utf-16":
-        content += "good, 良い\n".encode("cp932") if encoding == "cp932" else b"good\n"
-        (tmp_path / "in.csv").write_bytes(content)
-        score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding=encoding)
-
-
 def test_no_mark_is_added(model, tmp_path):
     (tmp_path / "in.csv").write_bytes(b"review\ngood\n")
     score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv", encoding="utf-8-sig")
@@ -206,17 +185,6 @@ def test_bars_are_in_bytes(model, rated_file, capsys):
     shown = capsys.readouterr().err
     for name in ("checking", "scoring"):
         assert re.search(rf"{name}: 100%.*{size}/{size} \[.*B/s\]", shown)
-
-
-def test_long_rows_are_read_few_at_a_time(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(review_table, "MAX_CHUNK", 100)
-    lengths = []
-    monkeypatch.setattr(
-        scoring, "score_in_order", lambda *a: lengths.extend(len(t) for t, _ in a[1]) or []
-    )
-    (tmp_path / "in.csv").write_text("review\n" + f"{'x' * 40}\n" * 10)
-    score_csv(model, tmp_path / "in.csv")
-    assert lengths == [3, 3, 3, 1]
 
 
 def test_an_output_that_is_there(model, rated_file, tmp_path):
@@ -266,18 +234,18 @@ BAD = {
     "empty": ("", "out.csv", "is empty"),
     "empty packed": (gzip.compress(b""), "out.csv", "is empty"),
     "no header": ("\n\n", "out.csv", "names of its columns"),
-    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "out.csv", "is binary, no text"),
-    "zeros": (b"review\0\0\nx\n", "out.csv", "is binary, no text"),
-    "latin": (b"review\nok\ncaf\xe9\n", "out.csv", "byte 0xe9 at offset 13 (line 3)"),
+    "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "out.csv", "is binary, not text"),
+    "zeros": (b"review\0\0\nx\n", "out.csv", "is binary, not text"),
+    "latin": (b"review\nok\ncaf\xe9\n", "out.csv", "byte 0xe9 in line 3 is not utf-8 text"),
     "utf-16": ("review\nx\n".encode("utf-16"), "out.csv", "(--encoding utf-16)"),
     "utf-32": ("review\nx\n".encode("utf-32"), "out.csv", "(--encoding utf-32)"),
     "no mark": ("review\nx\n".encode("utf-16-le"), "out.csv", "such as utf-16-le"),
-    "no column": ("text,id\nx,1\n", "out.csv", "columns are 'text', 'id': say which"),
-    "short": ("review,x\nx\n", "out.csv", "line 2 ends a row of 1 fields"),
-    "long": ("review,x\nx,1\n\nx,1,2\n", "out.csv", "line 4 ends a row of 3 fields"),
+    "no column": ("text,id\nx,1\n", "out.csv", "no column review: choose one of 'text', 'id'"),
+    "short": ("review,x\nx\n", "out.csv", "line 2: 1 fields, the header has 2"),
+    "long": ("review,x\nx,1\n\nx,1,2\n", "out.csv", "line 4: 3 fields, the header has 2"),
     "added": ("review,prediction\nx,1\n", "out.csv", "already has a column named prediction"),
     "itself": ("review\nx\n", "in.csv", "is the input"),
-    "no file": ("review\nx\n", "", "no regular file"),
+    "no file": ("review\nx\n", "", "not a regular file"),
     "below a file": ("review\nx\n", "in.csv/out.csv", "Not a directory"),
     "no place": ("review\nx\n", "/proc/out.csv", "/proc/out.csv: "),
     "cut": (gzip.compress(b"review\n" + bytes(range(32, 99)) * 99)[:-9], "out.csv", "cut off"),
@@ -317,11 +285,9 @@ def test_column_and_encoding_are_found(model_file, tmp_path):
 
 def test_no_such_encoding(model_file, tmp_path, capsys):
     (tmp_path / "in.csv").write_text("review\nx\n")
-    for encoding in ("utf-99", "hex"):
+    for encoding in ("utf-99", "cp932"):
         assert main(["score", model_file, str(tmp_path / "in.csv"), "--encoding", encoding]) == 2
-        assert f"no text encoding named {encoding}" in capsys.readouterr().err
-    assert main(["score", model_file, str(tmp_path / "in.csv"), "--encoding", "undefined"]) == 2
-    assert "is not undefined text" in capsys.readouterr().err
+        assert f"{encoding} is not a supported encoding (utf-8, " in capsys.readouterr().err
 
 
 def test_a_quotation_mark_that_is_never_closed(model_file, tmp_path, capsys, monkeypatch):
@@ -331,7 +297,7 @@ def test_a_quotation_mark_that_is_never_closed(model_file, tmp_path, capsys, mon
         (tmp_path / "in.csv").write_text(content)
         assert main(["score", model_file, str(tmp_path / "in.csv")]) == 2
         error = capsys.readouterr().err
-        assert "1 fields" in error or "ends more than 1,000 characters" in error
+        assert "1 fields" in error or "has more than 1,000 characters" in error
 
 
 def test_an_error_of_our_own(model_file, rated_file, capsys, monkeypatch):
@@ -376,7 +342,7 @@ def test_no_room_for_standard_input(model_file, tmp_path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
     ended = run(limit + MAIN, "score", model_file, "-", input=b"review\n" + b"good\n" * 1000)
     assert ended.returncode == 2
-    assert re.match(rb"standard input is kept in /\S+ \(TMPDIR\) meanwhile: ", ended.stderr)
+    assert re.match(rb"the copy of standard input in /\S+ \(TMPDIR\): ", ended.stderr)
 
 
 def test_closed_streams(model_file, tmp_path):

@@ -19,29 +19,30 @@ from sentiment_helpers import (
     Glove,
     MeanEmbedding,
     TokenIds,
+    WordBiRNNClassifier,
     training,
 )
-from sentiment_helpers.fast import flat_adam
-from sentiment_helpers.networks import WordBiRNN
+from sentiment_helpers.fast import processor
+from sentiment_helpers.networks import Dropout, WordBiRNN
 from sentiment_helpers.storage import pt_file, training_state
 
 BATCHES = 4  # of each epoch of `start`
 CHOICES = {
-    "lr": 0.05, "other_lr": {"0": 0.02}, "schedule": "linear", "batch_size": 16, "max_epochs": 7,
-    "patience": 3, "max_norm": 0.5, "random_state": 7,
+    "lr": 0.05, "embedding_lr": 0.02, "schedule": "linear", "batch_size": 16, "max_epochs": 7,
+    "patience": 8, "max_norm": 0.5, "random_state": 7,
 }  # fmt: skip
-# How a training ends, and after how many epochs, by the noise in its labels.
-ENDS = {0.5: ("max_epochs", 7), 50.0: ("patience", 5)}
+# How a training ends, by its arguments.
+ENDS = {"max_epochs": {"patience": 8}, "patience": {"noise": 50.0, "lr": 0.5, "patience": 1}}
 
 
-class Net(nn.Sequential):
+class Net(nn.Module):
     """With all that a state has to keep: weights of two learning rates, dropout, and buffers that
     change. `cut_off` lets it raise an error in the middle of an epoch."""
 
     def __init__(self, dropout=0.3):
-        super().__init__(
-            nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(dropout), nn.Linear(8, 1), nn.Flatten(0)
-        )
+        super().__init__()
+        self.hidden, self.embedding = nn.Linear(4, 8), nn.Embedding(2, 8)
+        self.norm, self.dropout, self.out = nn.BatchNorm1d(8), Dropout(dropout), nn.Linear(8, 1)
         self.batches, self.errors = [], {}
 
     def cut_off(self, epoch, error):
@@ -52,7 +53,8 @@ class Net(nn.Sequential):
             self.batches.append(len(x))
             if error := self.errors.get(len(self.batches)):
                 raise error
-        return super().forward(x)
+        h = self.hidden(x) + self.embedding((x[:, 0] > 0).long())
+        return self.out(self.dropout(self.norm(h))).squeeze(1)
 
 
 def accuracy(labels, probabilities):
@@ -101,21 +103,21 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-@pytest.mark.parametrize(
-    ("noise", "epoch"),
-    [(noise, epoch) for noise, (_, last) in ENDS.items() for epoch in range(1, last + 1)],
-)
-def test_cut_off_in_any_epoch(path, noise, epoch, error):
-    cut_off = epoch, error("cut off")
-    if error is KeyboardInterrupt and epoch > 1:
-        assert run(cut_off, noise=noise, resume=path)["stopped"] == "interrupted"
-    else:
-        with pytest.raises(error, match="cut off"):
-            run(cut_off, noise=noise, resume=path)
-    assert epochs_in(path) == epoch - 1
-    undisturbed = run(noise=noise)
-    assert (undisturbed["stopped"], len(undisturbed["epochs"])) == ENDS[noise]
-    assert run(noise=noise, resume=path) == undisturbed
+@pytest.mark.parametrize("end", ENDS)
+def test_cut_off_in_any_epoch(path, end, error):
+    undisturbed = run(**ENDS[end])
+    assert undisturbed["stopped"] == end
+    assert len(undisturbed["epochs"]) > 1
+    for epoch in range(1, len(undisturbed["epochs"]) + 1):
+        path.unlink(missing_ok=True)
+        cut_off = epoch, error("cut off")
+        if error is KeyboardInterrupt and epoch > 1:
+            assert run(cut_off, resume=path, **ENDS[end])["stopped"] == "interrupted"
+        else:
+            with pytest.raises(error, match="cut off"):
+                run(cut_off, resume=path, **ENDS[end])
+        assert epochs_in(path) == epoch - 1
+        assert run(resume=path, **ENDS[end]) == undisturbed
 
 
 def test_cut_off_again_and_again(path):
@@ -141,25 +143,25 @@ def test_going_on_changes_nothing_else(path, capsys):
     assert len({weight.untyped_storage().data_ptr() for weight in weights}) == len(weights)
 
 
-@pytest.mark.parametrize("noise", ENDS)
-def test_a_finished_training_comes_back_at_once(path, noise, monkeypatch):
-    finished = run(noise=noise, resume=path)
+@pytest.mark.parametrize("end", ENDS)
+def test_a_finished_training_comes_back_at_once(path, end, monkeypatch):
+    finished = run(resume=path, **ENDS[end])
     content = path.read_bytes()
-    monkeypatch.setattr(training, "_train_epoch", None)
-    assert run(noise=noise, resume=path) == finished
+    monkeypatch.setattr(training, "_run_epoch", None)
+    assert run(resume=path, **ENDS[end]) == finished
     assert path.read_bytes() == content
 
 
 def test_an_end_with_a_loss_that_is_not_finite(path, monkeypatch):
     """The epoch is tried again, and ends the training again."""
-    real = training._figures
+    real = training._measure
 
-    def figures(network, *rows):
+    def measure(network, *rows):
         found, probabilities = real(network, *rows)
-        lost = network[1].num_batches_tracked == 4 * BATCHES
+        lost = network.norm.num_batches_tracked == 4 * BATCHES
         return (found | {"loss": float("nan")} if lost else found), probabilities
 
-    monkeypatch.setattr(training, "_figures", figures)
+    monkeypatch.setattr(training, "_measure", measure)
     outcomes = []
     for _ in range(2):
         with pytest.warns(RuntimeWarning, match="not finite in epoch 4"):
@@ -178,8 +180,8 @@ def other_rows(side, place):
 
 
 def other_lengths(side):
-    def change(_, choices):
-        choices["lengths"][side][5] = 3
+    def change(arguments, _):
+        arguments[side][2][5] = 3
 
     return change
 
@@ -201,14 +203,14 @@ OTHERS = {
     "training labels": other_rows(1, 1),
     "validation inputs": other_rows(2, 0),
     "validation labels": other_rows(2, 1),
-    "training lengths": other_lengths(0),
-    "validation lengths": other_lengths(1),
-    "weights": lambda arguments, _: arguments[0][3].bias.data.add_(1e-6),
-    "buffers": lambda arguments, _: arguments[0][1].running_mean.add_(1e-6),
-    "frozen weights": lambda arguments, _: arguments[0][3].bias.requires_grad_(False),
+    "training lengths": other_lengths(1),
+    "validation lengths": other_lengths(2),
+    "weights": lambda arguments, _: arguments[0].out.bias.data.add_(1e-6),
+    "buffers": lambda arguments, _: arguments[0].norm.running_mean.add_(1e-6),
+    "frozen weights": lambda arguments, _: arguments[0].out.bias.requires_grad_(False),
     "dropout": other_dropout,
     "lr": other("lr", 0.04),
-    "other_lr": other("other_lr", {"0": 0.03}),
+    "embedding_lr": other("embedding_lr", 0.03),
     "schedule": other("schedule", "constant"),
     "batch_size": other("batch_size", 15),
     "max_epochs": other("max_epochs", 8),
@@ -222,12 +224,15 @@ OTHERS = {
 def test_another_training_is_refused(path, change):
     """In one sentence, before anything is changed."""
 
-    def lengths():
-        return torch.full((60,), 4), torch.full((30,), 4)
+    def with_lengths(**changes):
+        arguments, choices = start(**changes)
+        sides = [(*side, torch.full((len(side[0]),), 4)) for side in arguments[1:]]
+        return [arguments[0], *sides], choices
 
-    run(resume=path, lengths=lengths())
+    arguments, choices = with_lengths(resume=path)
+    training.fit(*arguments, **choices)
     content = path.read_bytes()
-    arguments, choices = start(resume=path, lengths=lengths())
+    arguments, choices = with_lengths(resume=path)
     change(arguments, choices)
     before = {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
     with pytest.raises(ValueError, match="holds the state of another training") as caught:
@@ -275,71 +280,48 @@ def put(*place, value=None):
     return change
 
 
-def spoil(*place):
-    """A NaN in a tensor of a state."""
-
-    def change(state):
-        for key in place:
-            state = state[key]
-        state.view(-1)[0] = torch.nan
-
-    return change
-
-
+PARTS = ("weights", "optimizer", "order", "noise", "stopping", "history")
 WRONG = {
-    **{f"no {part}": put(part) for part in ("weights", "step", "order", "random", "stopping")},
-    "no history": put("history"),
-    "more": put("more", value=1),
-    "no weight": put("weights", "0.bias"),
-    "weight of another shape": put("weights", "0.bias", value=torch.zeros(1)),
-    "weight of another dtype": put("weights", "0.bias", value=torch.zeros(8).double()),
-    "weight that is NaN": spoil("weights", "0.bias"),
-    "buffer that is NaN": spoil("weights", "1.running_var"),
-    "best weight that is NaN": spoil("stopping", "_weights", "0.bias"),
-    "no best weights": put("stopping", "_weights"),
-    "averages of none": put("step", "adam", 1),
-    "averages of another shape": put("step", "adam", 0, "exp_avg", value=torch.zeros(3)),
-    "averages that are NaN": spoil("step", "adam", 0, "exp_avg_sq"),
-    "other steps": put("step", "taken", value=10**15),
-    "part of a step": put("step", "taken", value=8.0),
+    **{f"no {part}": put(part) for part in PARTS},
+    "no weight": put("weights", "out.bias"),
+    "weight of another shape": put("weights", "out.bias", value=torch.zeros(2)),
+    "no averages": put("optimizer", "adam"),
+    "part of a step": put("optimizer", "taken", value=8.5),
     "order of another shape": put("order", value=torch.zeros(3, dtype=torch.uint8)),
-    "order of none": put("order", value=torch.zeros(5056, dtype=torch.uint8)),
-    "random numbers of none": put("random", value=torch.zeros(5056, dtype=torch.uint8)),
-    "random numbers of a GPU": put("random_cuda", value=[torch.zeros(3)]),
-    "method": put("stopping", "step", value=1),
-    "method of the history": put("history", "__class__", value=1),
-    "patience": put("stopping", "patience", value=9),
-    "best epoch": put("stopping", "best_epoch", value=7),
-    "best loss": put("stopping", "best_loss", value=0.0),
-    "misses": put("stopping", "misses", value=-1),
-    "no epochs": put("history", "epochs", value=[]),
-    "epochs of another kind": put("history", "epochs", 1, value=5),
-    "epoch that is none": put("history", "epochs", 0, "epoch", value=3),
-    "figure that is none": put("history", "epochs", 1, "train_loss", value="low"),
-    "other figures": put("history", "epochs", 1, "train_loss"),
-    "end": put("history", "stopped", value="interrupted"),
-    "probabilities": put("history", "probabilities", 1, value=torch.zeros(29)),
-    "probabilities of no epoch": put("history", "probabilities", 9, value=torch.zeros(30)),
+    "noise of none": put("noise", value=torch.zeros(5056, dtype=torch.uint8)),
+    "no patience": put("stopping", "patience"),
+    "no epochs": put("history", "epochs"),
+    "probabilities that are none": put("history", "probabilities", value=[1.0]),
 }
 
 
 @pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
-def test_a_state_that_no_training_comes_to_is_refused(path, change):
-    """With a right checksum and fingerprint; nothing of it is taken over."""
+def test_a_damaged_state_is_refused(path, change):
+    """With the right fingerprint, in one sentence; the file stays."""
     with pytest.raises(RuntimeError):
         run((3, RuntimeError()), resume=path)
     content = pt_file.read(path)
     change(content["state"])
     pt_file.write(content, path)
-    arguments, choices = start(resume=path)
-    before = {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
-    random = torch.get_rng_state()
-    with pytest.raises(pt_file.CheckpointError, match="cannot have come to") as caught:
-        training.fit(*arguments, **choices)
+    damaged = path.read_bytes()
+    with pytest.raises(pt_file.CheckpointError, match="holds a damaged state") as caught:
+        run(resume=path)
     assert str(caught.value).startswith(str(path))
     assert str(caught.value).endswith("): delete it, or name another file")
-    assert before == {name: bits(weight) for name, weight in arguments[0].state_dict().items()}
-    assert torch.equal(torch.get_rng_state(), random)
+    assert path.read_bytes() == damaged
+
+
+def test_another_number_of_threads_is_another_training(path, monkeypatch):
+    """Its last bits could differ."""
+    monkeypatch.setattr(processor, "SMALL_NETWORK", 1)  # so that all threads are used
+    threads = torch.get_num_threads()
+    run(resume=path)
+    try:
+        torch.set_num_threads(threads + 1)
+        with pytest.raises(ValueError, match=r"another training, .* number of threads"):
+            run(resume=path)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("value", [5, True, b"state.pt", ["state.pt"]])
@@ -386,22 +368,6 @@ def test_a_state_that_cannot_be_written(path, monkeypatch):
     assert run(resume=path) == run()
 
 
-def test_random_numbers_of_gpus(monkeypatch):
-    """Those of the devices that a training uses are put back."""
-    kept, put = {"first": torch.tensor([1]), "second": torch.tensor([2])}, {}
-    monkeypatch.setattr(torch.cuda, "get_rng_state", kept.get)
-    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda state, at: put.update({at: state}))
-    network = Net()
-    step = flat_adam.Steps(network, {"": 0.1}, iter([]), 1.0)
-    stopping, history = training.EarlyStopping(2), training.History()
-    history.epochs.append({"epoch": 1, "valid_loss": 0.5})
-    stopping.step(1, 0.5, network)
-    others = torch.Generator(), stopping, history
-    parts = training_state.Parts(network, step, *others, list(kept), batches=0, valid_rows=30)
-    parts.restore(parts.state(), "state.pt")
-    assert put == kept
-
-
 @pytest.fixture(scope="module")
 def words():
     """Texts, labels that their words tell, and vectors."""
@@ -413,19 +379,16 @@ def words():
 
 
 def model_of(kind, glove):
-    if kind is BiRNNClassifier:
-        choices = {
-            "embeddings": glove, "cell_type": "lstm", "num_layers": 1, "hidden_size": 4, "lr": 0.02,
-            "pooling": "max", "word_dropout": 0.2, "schedule": "linear", "max_epochs": 4,
-        }  # fmt: skip
-        return make_pipeline(TokenIds(glove), BiRNNClassifier(**choices))
-    reads = MeanEmbedding(glove) if kind is FeedForwardClassifier else TokenIds(glove)
+    if kind is WordBiRNNClassifier:
+        choices = {"hidden_size": 4, "lr": 0.02, "pooling": "max", "domain_size": 2}
+        return make_pipeline(TokenIds(glove), WordBiRNNClassifier(glove, **choices))
+    reads = TokenIds(glove) if kind is BagClassifier else MeanEmbedding(glove)
     return make_pipeline(reads, kind())
 
 
 def fit_cut_off(model, texts, labels, path, monkeypatch):
     """A `fit` that ends in its third epoch."""
-    real, epochs = training._train_epoch, iter([1, 2, None])
+    real, epochs = training._run_epoch, iter([1, 2, None])
 
     def train(*arguments):
         if not next(epochs):
@@ -434,13 +397,15 @@ def fit_cut_off(model, texts, labels, path, monkeypatch):
 
     name, _ = model.steps[-1]
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_train_epoch", train)
+        patch.setattr(training, "_run_epoch", train)
         with pytest.raises(RuntimeError, match="cut off"):
             model.fit(texts, labels, **{f"{name}__resume": path})
     assert epochs_in(path) == 2
 
 
-@pytest.mark.parametrize("kind", [BiRNNClassifier, BagClassifier, FeedForwardClassifier])
+@pytest.mark.parametrize(
+    "kind", [WordBiRNNClassifier, BiRNNClassifier, BagClassifier, FeedForwardClassifier]
+)
 def test_classifiers_go_on(words, kind, path, monkeypatch):
     texts, labels, glove = words
     resumed, undisturbed = model_of(kind, glove), model_of(kind, glove).fit(texts, labels)
@@ -463,11 +428,11 @@ def test_classifiers_go_on(words, kind, path, monkeypatch):
 def test_classifiers_of_other_parameters_are_refused(words, changes, path, monkeypatch):
     """Those that no weight shows, too."""
     texts, labels, glove = words
-    model = model_of(BiRNNClassifier, glove)
+    model = model_of(WordBiRNNClassifier, glove)
     fit_cut_off(model, texts, labels, path, monkeypatch)
     model[-1].set_params(**changes)
     with pytest.raises(ValueError, match="another training"):
-        model.fit(texts, labels, birnnclassifier__resume=path)
+        model.fit(texts, labels, wordbirnnclassifier__resume=path)
 
 
 def train_words(result, resume=None, pause=0.0):
@@ -488,11 +453,10 @@ def train_words(result, resume=None, pause=0.0):
 
     history = training.fit(
         network,
-        (ids[:400], labels[:400]),
-        (ids[400:], labels[400:]),
-        lengths=(lengths[:400], lengths[400:]),
+        (ids[:400], labels[:400], lengths[:400]),
+        (ids[400:], labels[400:], lengths[400:]),
         lr=0.02,
-        other_lr={"embedding": 0.01},
+        embedding_lr=0.01,
         schedule="linear",
         max_epochs=8,
         patience=4,

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from sentiment_helpers.classifiers.base import NetworkClassifier
-from sentiment_helpers.classifiers.bounds import check_ids, increasing
-from sentiment_helpers.features import UNKNOWN
+from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
+from sentiment_helpers.features import UNKNOWN, increasing
 
 MIN_COUNT = 2
 """How many training reviews must hold a word or a pair for it to have a value."""
@@ -90,7 +89,7 @@ class BagClassifier(NetworkClassifier):
         grams, counts = np.unique(_grams(X), return_counts=True)
         kept = (grams > UNKNOWN) & (counts >= MIN_COUNT)
         self.grams_ = grams[kept]
-        network = self.build_network()
+        network = super()._start(X)
         network.idf[1:] = torch.from_numpy(np.log(len(X) / counts[kept]) + 1)
         return network
 

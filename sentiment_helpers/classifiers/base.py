@@ -1,7 +1,7 @@
-"""What the classifiers share, above all those that train a network. Knows no network."""
+"""What the classifiers share: a network and the trainer as a scikit-learn estimator."""
 
+import json
 import os
-from numbers import Integral, Real
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,20 +10,19 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils._param_validation import Options
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import nn
+from torch import Tensor, nn
 
-from sentiment_helpers.classifiers.bounds import COUNT, MAX_SIZE, POSITIVE, Number, checked_classes
-from sentiment_helpers.metrics import Scores, evaluate
-from sentiment_helpers.training import check_finite, fit, predict_logits
+from sentiment_helpers.classifiers.initial_weights import empty_network, untrained
+from sentiment_helpers.fast.batches import check_finite, predict_logits
+from sentiment_helpers.features import MAX_ID, MAX_LENGTH, check_range
+from sentiment_helpers.metrics import evaluate
+from sentiment_helpers.training import fit
 
-MAX_EPOCHS = 100_000  # that a saved history may have
-ENDS = ("max_epochs", "patience", "interrupted", "not finite")  # of a training
-_ROW = {"epoch": int, "gradient_norm": float, "seconds": float} | {
-    f"{side}_{name}": float for side in ("train", "valid") for name in Scores._fields
-}
+MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # the most features or hidden units, and layers
+DROPOUT = (0.0, 0.999)
+_LABEL_TYPES = [[kind, kind] for kind in (int, str, float, bool)]
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -46,10 +45,11 @@ class LogOddsClassifier(ClassifierMixin, BaseEstimator):
 
 
 class NetworkClassifier(LogOddsClassifier):
-    """What the classifiers share: the trainer, and the same attributes once fitted.
+    """The base of the classifiers that train a network.
 
-    Each has a `title` for progress bars and figures, and a `build_network` that makes an untrained
-    network for `n_features_in_` features.
+    A subclass has a `title` for figures, `build_network` for an untrained network, and in `ranges`
+    the least and the greatest value of each number among its parameters. It may override the
+    methods at the end, which read features.
 
     Attributes:
         classes_: the two labels, sorted; the second one is the positive class.
@@ -58,35 +58,33 @@ class NetworkClassifier(LogOddsClassifier):
         best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
     """
 
-    _parameter_constraints: ClassVar[dict[str, list]] = {
-        "lr": POSITIVE,
-        "batch_size": COUNT,
-        "max_epochs": COUNT,
-        "patience": COUNT,
-        "max_norm": [*POSITIVE, Options(Real, {float("inf")})],
-        "random_state": [Number(Integral, 0, 2**32 - 1, closed="both")],
-        "device": [str],
-        "verbose": ["boolean"],
+    ranges: ClassVar[dict[str, tuple]] = {
+        "lr": (1e-12, 1e12),
+        "batch_size": (1, 2**31 - 1),
+        "max_epochs": (1, 2**31 - 1),
+        "patience": (1, 2**31 - 1),
+        "max_norm": (1e-12, float("inf")),
+        "random_state": (0, 2**32 - 1),
     }
+    prediction_dtype = torch.float64  # so that the other rows of a batch do not change a logit
+    settings = ("lr", "batch_size", "max_epochs", "patience", "max_norm", "random_state")
 
     def fit(
         self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
     ) -> Self:
         """Train on features (N, D) and labels (N,) of two classes.
 
-        `validation` is another (features, labels) pair, which decides when to stop and which
-        epoch is kept; without it, a tenth of the rows is set aside for that, stratified.
-
-        `resume` names a file that holds the state of the training after each epoch, so that the
-        same call goes on where an earlier one was cut off, see `training.fit`. In a pipeline:
-        `model.fit(texts, labels, birnnclassifier__resume="runs/state.pt")`.
+        Args:
+            validation: another (features, labels) pair, which decides when to stop and which
+                epoch is kept; None: a tenth of the rows is set aside for that, stratified.
+            resume: a file with the state of the training, see `training.fit`. In a pipeline:
+                `model.fit(texts, labels, birnnclassifier__resume="runs/state.pt")`.
 
         Raises:
             ValueError: not two classes, a value that is not finite (its row is named, from 0), a
-                parameter out of range (scikit-learn's `InvalidParameterError`), too few rows to
-                set some aside, a loss that is not finite in the first epoch, words' vectors with
-                values that float16 cannot hold, or a file `resume` that holds something else than
-                the state of this training. The classifier is not fitted then.
+                parameter out of range, too few rows to set some aside, a loss that is not finite
+                in the first epoch, word vectors beyond float16, or a file `resume` that holds no
+                state of this training. The classifier is not fitted then.
             OSError: `resume` cannot be written.
 
         Warns:
@@ -95,52 +93,27 @@ class NetworkClassifier(LogOddsClassifier):
         """
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)  # of an earlier `fit`
-        self._validate_params()
-        X, y = self._checked("training inputs", X, y, reset=True)
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) != 2:
-            count = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
-            raise ValueError(
-                f"Only binary classification is supported: labels of two classes are needed, "
-                f"{count} found"
-            )
+        self._check_parameters()
+        X, y = self._validate("training inputs", X, y, reset=True)
+        self._find_classes(y)
         if validation is None:
-            if (y == self.classes_[0]).sum() < 2 or (y == self.classes_[1]).sum() < 2:
-                raise ValueError(
-                    f"two rows of each class are needed to set some aside for validation, and "
-                    f"there are {len(y)} rows in all: give more, or `validation`"
-                )
-            X, X_valid, y, y_valid = train_test_split(
-                X, y, test_size=max(len(y) // 10, 2), stratify=y, random_state=self.random_state
-            )
+            X, X_valid, y, y_valid = self._split(X, y)
         else:
-            X_valid, y_valid = validation
-            X_valid, y_valid = self._checked("validation inputs", X_valid, y_valid)
+            X_valid, y_valid = self._validate("validation inputs", *validation)
         device = _device(self.device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
-            self.network_ = self._start(X).to(device)
+        network = self._start(X).to(device)
         train, valid = self._inputs(X, device), self._inputs(X_valid, device)
         history = fit(
-            self.network_,
-            (train, self._targets(y, device)),
-            (valid, self._targets(y_valid, device)),
-            lengths=(self._lengths(train), self._lengths(valid)),
-            **self._plain("lr", "batch_size", "max_epochs", "patience", "max_norm", "random_state"),
+            network,
+            (train, self._targets(y, device), self._lengths(train)),
+            (valid, self._targets(y_valid, device), self._lengths(valid)),
+            **self._values(*self.settings),
             resume=resume,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
             description=self.title if self.verbose else None,
-            **self._training(),
         )
-        if embedding := getattr(self.network_, "embedding", None):
-            kept = embedding.weight.half()  # as in a file, so that a loaded model predicts the same
-            if not kept.isfinite().all():
-                raise ValueError(
-                    "training moved words' vectors beyond ±65,504, the most that a model keeps: "
-                    "give lower learning rates, or smaller vectors"
-                )
-            embedding.weight.data.copy_(kept)
+        _round_embedding(network)
+        self.network_ = network
         self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
         self.best_epoch_ = history.best_epoch
         self.stopped_ = history.stopped
@@ -155,14 +128,15 @@ class NetworkClassifier(LogOddsClassifier):
                 of columns than in `fit`.
         """
         check_is_fitted(self)
-        X = self._checked("inputs", X)
+        X = self._validate("inputs", X)
         inputs = self._inputs(X, next(self.network_.parameters()).device)
-        return predict_logits(self.network_, inputs, self._lengths(inputs)).cpu().numpy()
+        dtype = self.prediction_dtype
+        return predict_logits(self.network_, inputs, self._lengths(inputs), dtype).cpu().numpy()
 
     def get_state(self) -> dict:
         """Parameters, weights and history, as tensors and plain values."""
         check_is_fitted(self)
-        parameters = self._plain(*self.get_params())
+        parameters = self._values(*self.get_params())
         del parameters["device"], parameters["verbose"]  # of this machine and this run
         weights = {name: w.cpu() for name, w in self.network_.state_dict().items()}
         if "embedding.weight" in weights:
@@ -172,7 +146,7 @@ class NetworkClassifier(LogOddsClassifier):
             "classes": self.classes_.tolist(),
             "n_features_in": self.n_features_in_,
             "weights": weights,
-            "history": self.history_.reset_index().to_dict("records"),
+            "history": json.dumps(self.history_.reset_index().to_dict("records")),
             "best_epoch": self.best_epoch_,
             "stopped": self.stopped_,
         }
@@ -182,55 +156,89 @@ class NetworkClassifier(LogOddsClassifier):
         """A fitted classifier again, on this machine's device.
 
         Raises:
-            ValueError: the parameters are out of range, the weights are not those of their
-                network, or the history is none; nothing large is made before that is known.
+            ValueError: the parameters are out of range, or the weights are not those of their
+                network; nothing large is made before that is known.
         """
         classifier = cls._unfitted(state)
-        history, weights = state["history"], state["weights"]
-        if not _of_a_training(history, state["best_epoch"], state["stopped"]):
-            raise ValueError("the history is not that of a training")
+        weights = state["weights"]
         if getattr(classifier, "num_layers", 1) > len(weights):
             raise ValueError(f"{len(weights)} weights are too few for {classifier.title}")
-        with torch.device("meta"):  # shapes without values
-            expected = classifier.build_network().state_dict()
-        shapes = ({name: w.shape for name, w in some.items()} for some in (weights, expected))
+        network = empty_network(classifier.build_network)
+        shapes = ({name: w.shape for name, w in w.items()} for w in (weights, network.state_dict()))
         if next(shapes) != next(shapes):
             raise ValueError(f"the weights are not those of {classifier.title}")
-        classifier.network_ = classifier.build_network()
-        classifier.network_.load_state_dict(weights)
-        classifier.network_.to(_device(classifier.device)).eval()
-        classifier.history_ = pd.DataFrame(history).set_index("epoch")
+        network = network.to_empty(device="cpu").float()
+        network.load_state_dict(weights)
+        classifier.network_ = network.to(_device(classifier.device)).eval()
+        classifier.history_ = pd.DataFrame(json.loads(state["history"])).set_index("epoch")
+        check_range("best_epoch", state["best_epoch"], 1, len(classifier.history_))
         classifier.best_epoch_ = state["best_epoch"]
         classifier.stopped_ = state["stopped"]
         return classifier
 
     @classmethod
     def _unfitted(cls, state: dict) -> Self:
-        """With all that `build_network` asks for."""
+        """With all that `build_network` needs."""
         classifier = cls(**state["parameters"])
-        classifier._validate_params()
-        features = state["n_features_in"]
-        if type(features) is not int or not 1 <= features <= MAX_SIZE:
-            raise ValueError(f"the number of features is {features!r:.80}, not 1 to {MAX_SIZE:,}")
-        classifier.classes_ = checked_classes(state["classes"])
-        classifier.n_features_in_ = features
+        classifier._check_parameters()
+        check_range("n_features_in", state["n_features_in"], 1, MAX_SIZE)
+        classes = state["classes"]
+        of_a_kind = type(classes) is list and [type(label) for label in classes] in _LABEL_TYPES
+        if not (of_a_kind and classes[0] < classes[1]):
+            raise ValueError(f"the classes are {classes!r:.80}, not two in order")
+        classifier.classes_ = np.array(classes)
+        classifier.n_features_in_ = state["n_features_in"]
         return classifier
 
-    def _checked(self, name: str, *X_and_y, reset: bool = False):
-        """`validate_data` with a sentence of its own for numbers that are not finite."""
-        dtype = self._dtype(X_and_y[0])
-        checked = validate_data(self, *X_and_y, dtype=dtype, ensure_all_finite=False, reset=reset)
-        check_finite(checked if len(X_and_y) == 1 else checked[0], name)
-        return checked
+    def _check_parameters(self) -> None:
+        """`ValueError` where a parameter is out of range."""
+        for name, (low, high) in self.ranges.items():
+            check_range(name, getattr(self, name), low, high)
+        for name, value in self.get_params(deep=False).items():
+            if name in ("verbose", "skip_connections", "shortcut") and not isinstance(
+                value, bool | np.bool_
+            ):
+                raise ValueError(f"{name} is {value!r:.80}; it must be True or False")
+            if name in ("device", "cell_type", "pooling", "schedule") and not isinstance(
+                value, str
+            ):
+                raise ValueError(f"{name} is {value!r:.80}; it must be a text")
 
-    def _targets(self, y: np.ndarray, device: torch.device) -> torch.Tensor:
-        unknown = y[~np.isin(y, self.classes_)]  # nothing is sorted: None has no place in an order
+    def _find_classes(self, y: np.ndarray) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if len(self.classes_) != 2:
+            count = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
+            raise ValueError(
+                f"Only binary classification is supported: labels of two classes are needed, "
+                f"{count} found"
+            )
+
+    def _split(self, X: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
+        """Training and validation rows: X, X_valid, y, y_valid."""
+        if min((y == label).sum() for label in self.classes_) < 2:
+            raise ValueError(
+                f"two rows of each class are needed to set some aside for validation, and there "
+                f"are {len(y)} rows in all: give more, or `validation`"
+            )
+        size = max(len(y) // 10, 2)
+        return train_test_split(X, y, test_size=size, stratify=y, random_state=self.random_state)
+
+    def _validate(self, name: str, *X_and_y, reset: bool = False):
+        """`validate_data`, with a message that names the row of a number that is not finite."""
+        dtype = self._dtype(X_and_y[0])
+        valid = validate_data(self, *X_and_y, dtype=dtype, ensure_all_finite=False, reset=reset)
+        check_finite(valid if len(X_and_y) == 1 else valid[0], name)
+        return valid
+
+    def _targets(self, y: np.ndarray, device: torch.device) -> Tensor:
+        unknown = y[~np.isin(y, self.classes_)]
         if len(unknown):
-            unknown = pd.unique(unknown)[:5]
+            unknown = pd.unique(unknown)[:5]  # not sorted: None has no place in an order
             raise ValueError(f"validation labels {unknown} are not among {self.classes_}")
         return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
 
-    def _plain(self, *names: str) -> dict:
+    def _values(self, *names: str) -> dict:
         """Parameters by name, NumPy's numbers as Python's: PyTorch and files take no others."""
         values = {name: getattr(self, name) for name in names}
         return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
@@ -238,43 +246,47 @@ class NetworkClassifier(LogOddsClassifier):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")
 
-    # What a classifier that reads ids does otherwise.
-
     def _dtype(self, X) -> type:
+        """The dtype of `X` (N, D); `ValueError` where the values cannot be inputs."""
         return np.float32
 
     def _start(self, X: np.ndarray) -> nn.Module:
         """The untrained network for training features `X`."""
-        return self.build_network()
+        return untrained(self.build_network, int(self.random_state))
 
-    def _training(self) -> dict:
-        """Further arguments of `training.fit`."""
-        return {}
-
-    def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
+    def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
         """Features (N, D) as the network takes them."""
-        return torch.tensor(X, device=device)
+        return torch.tensor(np.ascontiguousarray(X), device=device)
 
-    def _lengths(self, inputs: torch.Tensor) -> torch.Tensor | None:
-        """For `training.fit`: how many columns of each row mean something; None: all."""
+    def _lengths(self, inputs: Tensor) -> Tensor | None:
+        """How many columns of each row are no padding; None: all."""
         return None
 
 
-def _of_a_training(history, best_epoch, stopped) -> bool:
-    """Whether a saved history is one; asked before a table is made of it."""
-    return (
-        type(history) is list
-        and type(best_epoch) is int
-        and 1 <= best_epoch <= len(history) <= MAX_EPOCHS
-        and stopped in ENDS
-        and all(
-            type(row) is dict
-            and {name: type(value) for name, value in row.items()} == _ROW
-            and row["epoch"] == epoch
-            and all(v == v or name.endswith("roc_auc") for name, v in row.items())
-            for epoch, row in enumerate(history, 1)
+def check_ids(X, high: int = MAX_ID) -> None:
+    """`ValueError` where `X` is not what `TokenIds` gives: whole numbers from 0 to below `high`."""
+    ids = np.asarray(X)
+    if not np.issubdtype(ids.dtype, np.integer):
+        raise ValueError("ids from TokenIds are expected, not features")
+    if ids.size and not 0 <= (wrong := ids.min()) <= (wrong := ids.max()) < high:
+        raise ValueError(
+            f"{wrong} is no id of these vectors, whose ids are 0 to {high - 1}: give what TokenIds "
+            f"makes of texts with the same vectors"
         )
-    )
+
+
+def _round_embedding(network: nn.Module) -> None:
+    """Round word vectors to float16, as a file holds them: a loaded model predicts the same."""
+    embedding = getattr(network, "embedding", None)
+    if embedding is None:
+        return
+    rounded = embedding.weight.half()
+    if not rounded.isfinite().all():
+        raise ValueError(
+            "training moved words' vectors beyond ±65,504, the most that a model keeps: give lower "
+            "learning rates, or smaller vectors"
+        )
+    embedding.weight.data.copy_(rounded)
 
 
 def _device(name: str) -> torch.device:
@@ -283,4 +295,4 @@ def _device(name: str) -> torch.device:
     try:
         return torch.device(name)
     except RuntimeError:
-        raise ValueError(f'device is {name!r}; "auto", "cpu" or "cuda" are meant') from None
+        raise ValueError(f'device is {name!r}; use "auto", "cpu" or "cuda"') from None

@@ -1,8 +1,36 @@
-"""The report's feed-forward network as a classifier."""
+"""The report's feed-forward network, and the classifier that trains it."""
 
-from sentiment_helpers.classifiers.base import NetworkClassifier
-from sentiment_helpers.classifiers.bounds import PROBABILITY, SIZE
-from sentiment_helpers.networks import FeedForward
+import torch
+from torch import Tensor, nn
+
+from sentiment_helpers.classifiers.base import DROPOUT, MAX_SIZE, NetworkClassifier
+from sentiment_helpers.networks import Dropout
+
+
+class FeedForward(nn.Module):
+    """The report's second assignment: a hidden layer of rectified units and a linear one.
+
+    Args:
+        input_size: D.
+        hidden_size: the units of the hidden layer.
+        dropout: probability of zeroing a value of the input in training.
+
+    Raises:
+        ValueError: a size below 1 or a dropout outside [0, 1).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int = 16, dropout: float = 0.01):
+        super().__init__()
+        if min(input_size, hidden_size) < 1:
+            raise ValueError(f"{input_size=} and {hidden_size=} must be at least 1")
+        self.dropout = Dropout(dropout)
+        self.hidden = nn.Linear(input_size, hidden_size)
+        self.out = nn.Linear(hidden_size, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B,) of feature vectors `x` (B, D) float32."""
+        h = torch.relu(self.hidden(self.dropout(x)))  # (B, H)
+        return self.out(h).squeeze(1)  # (B,)
 
 
 class FeedForwardClassifier(NetworkClassifier):
@@ -15,10 +43,7 @@ class FeedForwardClassifier(NetworkClassifier):
         random_state, device, verbose: as in `BiRNNClassifier`.
     """
 
-    _parameter_constraints = NetworkClassifier._parameter_constraints | {
-        "hidden_size": SIZE,
-        "dropout": PROBABILITY,
-    }
+    ranges = NetworkClassifier.ranges | {"hidden_size": (1, MAX_SIZE), "dropout": DROPOUT}
 
     def __init__(
         self,
@@ -45,8 +70,10 @@ class FeedForwardClassifier(NetworkClassifier):
         self.verbose = verbose
 
     def build_network(self) -> FeedForward:
-        return FeedForward(self.n_features_in_, **self._plain("hidden_size", "dropout"))
+        """An untrained network for `n_features_in_` features."""
+        return FeedForward(self.n_features_in_, **self._values("hidden_size", "dropout"))
 
     @property
     def title(self) -> str:
+        """The network in a few words."""
         return f"feed-forward {self.hidden_size}"

@@ -1,6 +1,11 @@
-"""A step of the optimizer, and how large it is. Knows no rows."""
+"""Adam on all weights of a network at once.
 
-from collections.abc import Iterator, Mapping
+Adam and clipping take almost as long for each of forty small tensors as for one that holds them
+all. The plain twin is `torch.optim.Adam` on the network's own weights after
+`torch.nn.utils.clip_grad_norm_` (test_fast.py).
+"""
+
+from collections.abc import Iterator
 from itertools import islice, repeat
 
 import torch
@@ -10,67 +15,88 @@ WARM_UP = 0.05  # the part of all steps in which the schedule "linear" rises
 SCHEDULES = ("constant", "linear")
 
 
-def shares(schedule: str, steps: int) -> Iterator[float]:
-    """For each step, the part of the learning rate that it gets."""
+def lr_factors(schedule: str, steps: int) -> Iterator[float]:
+    """The factor of the learning rate for each step.
+
+    Raises:
+        ValueError: an unknown schedule.
+    """
     if schedule == "constant":
         return repeat(1.0)
     if schedule == "linear":
         rise = max(round(WARM_UP * steps), 1)
         return (min(step / rise, 1 - (step - rise) / steps) for step in range(1, steps + 1))
-    raise ValueError(f"schedule is {schedule!r}; it must be constant or linear")
+    raise ValueError(f"schedule is {schedule!r:.80}; it must be constant or linear")
 
 
-class Steps:
-    """Called with a batch's loss, it moves the weights by a step of Adam, and returns the
-    gradient's norm before clipping. `lrs`: by the beginning of a weight's name, the longest counts.
+class FlatAdam:
+    """Called with a batch's loss, it moves the weights by a step of Adam and returns the gradient's
+    norm before clipping.
 
-    From here on the network's weights are parts of one tensor for each learning rate: Adam and
-    clipping take almost as long for each of forty small tensors as for all of them in one.
+    While it is in use, the network's weights are views of one tensor (of two, with an
+    `embedding_lr`); `release` makes them independent again.
+
+    Args:
+        network: its weights that require a gradient are trained.
+        lr: the learning rate.
+        embedding_lr: that of `nn.Embedding` weights; None: `lr`.
+        factors: for each step, the factor of both rates.
+        max_norm: gradients with a greater norm, over all weights, are scaled down to it.
     """
 
     def __init__(
-        self, network: nn.Module, lrs: Mapping[str, float], shares: Iterator[float], max_norm: float
+        self,
+        network: nn.Module,
+        lr: float,
+        embedding_lr: float | None,
+        factors: Iterator[float],
+        max_norm: float,
     ):
-        groups = {key: [] for key in lrs}
-        for name, weight in network.named_parameters():
-            if weight.requires_grad:
-                groups[max((key for key in lrs if name.startswith(key)), key=len)].append(weight)
-        groups = {key: weights for key, weights in groups.items() if weights}
+        embeddings = [m.weight for m in network.modules() if isinstance(m, nn.Embedding)]
+        own_rate = {id(weight) for weight in embeddings if embedding_lr is not None}
+        trained = [weight for weight in network.parameters() if weight.requires_grad]
+        groups = [
+            (lr, [weight for weight in trained if id(weight) not in own_rate]),
+            (embedding_lr, [weight for weight in trained if id(weight) in own_rate]),
+        ]
+        self.rates, groups = zip(*[(rate, group) for rate, group in groups if group], strict=True)
         self.flat = []
-        for weights in groups.values():
-            self.flat.append(nn.Parameter(nn.utils.parameters_to_vector(weights).detach()))
-            nn.utils.vector_to_parameters(self.flat[-1].data, weights)
-        self.lrs = [lrs[key] for key in groups]
-        settings = [{"params": [f], "lr": lr} for f, lr in zip(self.flat, self.lrs, strict=True)]
-        self.optimizer = torch.optim.Adam(settings, fused=True)
-        self.every = [weight for weights in groups.values() for weight in weights]
-        self.sizes = [len(weights) for weights in groups.values()]
-        self.shares = shares
-        self.taken = 0
+        for group in groups:
+            self.flat.append(nn.Parameter(nn.utils.parameters_to_vector(group).detach()))
+            nn.utils.vector_to_parameters(self.flat[-1].data, group)
+        self.optimizer = torch.optim.Adam(
+            [{"params": [f], "lr": rate} for f, rate in zip(self.flat, self.rates, strict=True)],
+            fused=True,
+        )
+        self.weights = [weight for group in groups for weight in group]
+        self.sizes = [len(group) for group in groups]
+        self.factors = factors
         self.max_norm = max_norm
+        self.taken = 0
 
     def __call__(self, loss: Tensor) -> Tensor:
-        gradients = iter(torch.autograd.grad(loss, self.every, materialize_grads=True))
+        gradients = iter(torch.autograd.grad(loss, self.weights, materialize_grads=True))
         for f, size in zip(self.flat, self.sizes, strict=True):
             f.grad = torch.cat([gradient.flatten() for gradient in islice(gradients, size)])
         norm = nn.utils.clip_grad_norm_(self.flat, self.max_norm)
-        share = next(self.shares)
-        for group, lr in zip(self.optimizer.param_groups, self.lrs, strict=True):
-            group["lr"] = lr * share
+        factor = next(self.factors)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
         self.optimizer.step()
         self.taken += 1
         return norm
 
+    def release(self) -> None:
+        """Give each weight a tensor of its own."""
+        for weight in self.weights:
+            weight.data = weight.data.clone()
+
     def state(self) -> dict:
-        """How many steps were taken, and Adam's averages: zeros before the first."""
-        adam = self.optimizer.state_dict()["state"] or {
-            number: {"step": torch.zeros(()), "exp_avg": zeros, "exp_avg_sq": zeros}
-            for number, zeros in enumerate(map(torch.zeros_like, self.flat))
-        }
-        return {"taken": self.taken, "adam": adam}
+        """The number of steps taken and Adam's averages, as plain values and tensors."""
+        return {"taken": self.taken, "adam": self.optimizer.state_dict()["state"]}
 
     def restore(self, state: dict) -> None:
-        """Go on after the steps of another run; the weights are not among what it needs."""
+        """Continue after the steps of another run, whose weights the network has already."""
         self.taken = state["taken"]
-        self.shares = islice(self.shares, self.taken, None)
+        self.factors = islice(self.factors, self.taken, None)
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state["adam"]})

@@ -1,4 +1,4 @@
-"""Where files are, how they are fetched and how they are written whole. Knows no format."""
+"""Files of any format: where they are, downloads, and writing them whole or not at all."""
 
 import errno
 import os
@@ -12,70 +12,65 @@ import pooch
 
 class FileError(ValueError):
     """A file is not what it should be. The message is one line of at most 2,000 characters, even
-    where it quotes the file: line ends in it become spaces, what no terminal should obey is
-    escaped."""
+    where it quotes the file: line ends become spaces, control characters are escaped."""
 
     def __init__(self, message: str):
         super().__init__(one_line(message))
 
 
 def one_line(text: str) -> str:
-    """`text` as an error shows it, see `FileError`."""
+    """`text` as an error message, see `FileError`."""
     text = " ".join(text[:2000].split())
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:2000]
 
 
 def project_folder() -> Path:
-    """The checkout that this package is imported from; where it is installed apart from one
-    (in Colab, say), the current folder. `data/` and `models/` are below it."""
+    """The folder with `data/` and `models/`: the checkout with this package, or the current folder
+    where the package is installed without a checkout (in Colab, say)."""
     checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
 
 def resolve(path: str | os.PathLike) -> Path:
-    """`path`, or the same path below `project_folder()` where only that exists: "data/x.csv" is
-    found from any working directory."""
+    """`path`, or the same path below `project_folder()` if only that exists, so that "data/x.csv"
+    is found from any working directory."""
     path = Path(path).expanduser()
     below = project_folder() / path
     return below if below.exists() and not path.exists() else path
 
 
 def download(urls: list[str], known_hash: str, folder: Path) -> Path:
-    """Fetch a file into `folder` under the last part of its address, with a progress bar.
+    """Download a file into `folder` under the last part of its address, with a progress bar.
 
-    The addresses are tried in order. The file appears under its name only when it is whole and
-    its checksum (`known_hash`, "sha256:…" or "md5:…") is right.
+    The addresses are tried in order. The file gets its name only when it is complete and its
+    checksum is right (`known_hash`, "sha256:…" or "md5:…").
 
     Raises `OSError` that says what went wrong at each address.
     """
-    failures = []
+    name, failures = urls[0].rpartition("/")[2], []
     for url in urls:
         try:
-            return Path(
-                pooch.retrieve(
-                    url, known_hash, fname=url.rpartition("/")[2], path=folder, progressbar=True
-                )
-            )
+            return Path(pooch.retrieve(url, known_hash, name, folder, progressbar=True))
         except OSError as error:  # no network, no such page, cut off
             failures.append(f"{url}: {error}")
-        except ValueError:  # pooch's word for a checksum that differs
-            failures.append(f"{url}: the file that arrived has the wrong checksum")
-    raise OSError("; ".join(failures))
+        except ValueError:  # raised by pooch where the checksum differs
+            failures.append(f"{url}: the downloaded file has the wrong checksum")
+    raise OSError(f"could not download {name}: {'; '.join(failures)}")
 
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`, moved onto it when the block ends well and all is on disk.
+    """A temporary path next to `path`. It replaces `path` when the block ends without an error and
+    all bytes are on disk.
 
-    If the block raises, `path` stays as it was and the temporary file is removed. Whoever is killed
-    inside leaves a hidden file ".NAME.….part", which nothing takes for a result. Where `path` is a
-    link, what it leads to is written; whom a file that is replaced was hidden from, the new one is.
+    If the block raises, `path` stays as it was and the temporary file is removed. A process that
+    is killed in the block leaves a hidden file ".NAME.….part", which nothing reads. Where `path`
+    is a link, its target is written. No one who could not read the old file can read the new.
 
-    Raises:
-        OSError: `path` cannot be written; it names `path`.
+    Raises `OSError`, which names `path`, where it cannot be written.
     """
     if Path(path).exists() and not Path(path).is_file():
-        raise OSError(f"{path} is no regular file: give the name of a file to write")
+        raise OSError(f"{path} is not a regular file: give the name of a file to write")
     place = Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name[:40]}.{uuid4().hex}.part")  # 255 bytes at most
     if place.parent.exists() and not place.parent.is_dir():
@@ -88,16 +83,16 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(place)
-        with suppress(OSError):  # the new name is on disk, too, where a folder can be opened
+        with suppress(OSError):  # write the new name to disk too, where folders can be opened
             folder = os.open(place.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
     except OSError as error:
-        if error.errno and error.filename in (None, os.fspath(temporary)):  # a full disk, say
+        if error.errno and error.filename in (None, os.fspath(temporary)):  # such as a full disk
             error.filename = os.fspath(path)
         raise
     finally:
-        with suppress(OSError):  # where the folder cannot be read, what was raised before counts
+        with suppress(OSError):  # an unreadable folder was already reported
             temporary.unlink(missing_ok=True)

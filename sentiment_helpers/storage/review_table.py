@@ -1,24 +1,24 @@
-"""CSV and tab-separated files of reviews, row by row as they stand. Cleans and scores nothing."""
+"""CSV and tab-separated files of reviews, row by row, exactly as they are in the file."""
 
 import csv
-import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sentiment_helpers.storage.text_file import BINARY, BOM, MAX_ROW, Lines, ReviewFileError, Source
 
 LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
-MAX_CHUNK = 2**23  # characters that are in memory at once, whatever the number of their rows
+MAX_BLOCK_SIZE = 2**23  # characters of a block of rows, however few rows they are
+# Separator and quoting. The first that gives a whole table is taken.
+_DIALECTS = [(separator, csv.QUOTE_MINIMAL) for separator in ",\t;"] + [("\t", csv.QUOTE_NONE)]
 
 
 class Row(NamedTuple):
-    """A row's `fields`; none of an empty line, which is no row. And its `text` as it stands in the
-    file, with the end of its line."""
+    """A row's fields (none in an empty line, which does not count) and its text in the file."""
 
     fields: list[str]
     text: str
@@ -26,21 +26,21 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class ReviewTable:
-    """A CSV or tab-separated file that was read through once and found to be whole.
+    """A CSV or tab-separated file that was read once and has no uneven row.
 
-    `header` is the first row as it stands, with its byte-order mark and the end of its line;
-    `review` and `label` are column numbers (`label` is None without labels); `num_rows` leaves out
-    the header.
+    `header` is the first row's text, with its byte-order mark and line end; `columns` are its
+    fields; `review` and `label` are column numbers (`label` is None without labels); `num_rows`
+    does not count the header.
     """
 
     source: Source
     separator: str
     quoting: int
-    header: str
-    columns: list[str]
-    review: int
-    label: int | None
-    num_rows: int
+    header: str = ""
+    columns: list[str] = field(default_factory=list)
+    review: int | None = None
+    label: int | None = None
+    num_rows: int = 0
 
     @classmethod
     @contextmanager
@@ -51,69 +51,82 @@ class ReviewTable:
         encoding: str = "utf-8",
         verbose: bool = False,
     ) -> Iterator["ReviewTable"]:
-        """The table in a file, in one compressed by gzip, or in standard input ("-").
+        """The table in a file, compressed by gzip or not, or in standard input ("-").
 
-        Found out are the separator (comma, tab or semicolon: the one that parts off `column`),
-        and whether each row has as many fields as the header. Quotation marks are what RFC 4180
-        makes of them; between tabs they may be characters like any other, unless some row shows
-        that they quote. `verbose` shows a progress bar.
+        Detects the separator: the comma, tab or semicolon that separates `column` from the other
+        columns, with as many fields in each row as in the header. Quotation marks follow RFC 4180.
+        In a tab-separated file they may be ordinary characters, unless a row shows that they quote.
+        `verbose` shows a progress bar.
 
         Raises:
-            ReviewFileError: missing, empty, no text in `encoding`, damaged, no column of that
-                name, or an uneven row.
+            ReviewFileError: the file cannot be read (see `Source.open`), is not text in
+                `encoding`, has no column of that name, or has an uneven row.
         """
         with Source.open(source, encoding) as opened:
-            yield cls(opened, "", 0, "", [], 0, None, 0)._understood(column, verbose)
+            yield cls._detect(opened, column, verbose)
 
     @property
     def name(self) -> str:
-        """What messages call the file."""
+        """The file's name in messages."""
         return self.source.name
 
-    def _understood(self, column: str, verbose: bool) -> "ReviewTable":
-        """With all that is found out by reading it."""
-        found, unreadable, uneven = [], None, None
-        ways = [(csv.QUOTE_MINIMAL, separator) for separator in ",\t;"]
-        for quoting, separator in [*ways, (csv.QUOTE_NONE, "\t")]:
-            table = replace(self, quoting=quoting, separator=separator)
+    def rows(self) -> Iterator[Row]:
+        """The rows below the header, and empty lines."""
+        return (row for rows, _ in self.blocks(1024) for row in rows)
+
+    def blocks(self, max_rows: int) -> Iterator[tuple[list[Row], int]]:
+        """`rows` in lists of `max_rows`, or fewer where rows are long; with each list, how many
+        bytes of the file have been read."""
+        with self.source.lines() as lines:
+            records = self._records(lines)
+            next(records, None)
+            rows, size = [], 0
+            for row in records:
+                rows.append(row)
+                size += len(row.text)
+                if len(rows) == max_rows or size >= MAX_BLOCK_SIZE:
+                    yield rows, lines.position()
+                    rows, size = [], 0
+            if rows:
+                yield rows, lines.position()
+
+    def label_of(self, fields: list[str]) -> int | None:
+        """1 or 0, from the label or rating; None between 4 and 7; `ValueError` for other text."""
+        column, text = (row[self.label].strip().lower() for row in (self.columns, fields))
+        if column == "rating":
+            rating = float(text) if re.fullmatch(r"[0-9]+\.?[0-9]*", text) else 0
+            if not 1 <= rating <= 10:
+                raise ValueError(f"{column} {text!r} is not a number from 1 to 10")
+            return 1 if rating >= 7 else 0 if rating <= 4 else None
+        if (label := LABELS.get(text.removesuffix(".0"))) is None:
+            raise ValueError(f"{column} {text!r} is none of {', '.join(LABELS)}")
+        return label
+
+    @classmethod
+    def _detect(cls, source: Source, column: str, verbose: bool) -> "ReviewTable":
+        failures = []
+        for separator, quoting in _DIALECTS:
+            table = cls(source, separator, quoting)
             if quoting == csv.QUOTE_NONE and table._quotes():
                 continue
             try:
                 table = table._with_header(column)
+                if table.review is None:
+                    names = ", ".join(map(repr, table.columns))[:1000]
+                    raise ReviewFileError(
+                        f"{source.name} has no column {column}: choose one of {names} (--column)"
+                    )
+                return replace(table, num_rows=table._count_rows(verbose))
             except ReviewFileError as error:
-                unreadable = unreadable or error
-                continue
-            found.append(table.columns)
-            if table.review >= 0:
-                try:
-                    return replace(table, num_rows=table._counted(verbose))
-                except ReviewFileError as error:
-                    uneven = uneven or error
-        if uneven or not found:
-            raise uneven or unreadable
-        columns = [repr(name[:60]) for name in max(found, key=len)]
-        more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
-        raise ReviewFileError(
-            f"{self.name} has no column named {column}; its columns are {', '.join(columns[:20])}"
-            f"{more}: say which holds the reviews (--column)"
-        )
-
-    def _counted(self, verbose: bool) -> int:
-        """How many rows there are; each is read, and none kept, which in short rows would keep the
-        garbage collector busy."""
-        count = 0
-        with self.source.lines() as lines, self.source.progress("checking", verbose) as bar:
-            for fields, _ in self._records(lines):
-                count += bool(fields)
-                bar.update(lines.position() - bar.n)
-        return count - 1
+                failures.append((table.review is not None, len(table.columns), error))
+        raise max(failures, key=lambda failure: failure[:2])[2]  # the one that came farthest
 
     def _quotes(self) -> bool:
-        """Whether some row, before one that breaks the rules, shows that quotation marks quote: a
-        separator or a line end is between them, or all fields are. So it is in a single column."""
-        strict = replace(self, quoting=csv.QUOTE_MINIMAL)
+        """Whether a row, before the first that breaks the rules, shows that quotation marks quote:
+        a separator or line end is inside them, all fields have them, or there is one column."""
+        quoting = replace(self, quoting=csv.QUOTE_MINIMAL)
         with suppress(ReviewFileError), self.source.lines() as lines:
-            for fields, text in strict._records(lines):
+            for fields, text in quoting._records(lines):
                 pieces = re.split(f"[{self.separator}\r\n]", text.rstrip("\r\n"))
                 quoted = len(pieces) > len(fields) or all(re.fullmatch('".*"', p) for p in pieces)
                 if fields and (quoted or len(fields) == 1):
@@ -121,7 +134,7 @@ class ReviewTable:
         return False
 
     def _with_header(self, column: str) -> "ReviewTable":
-        """With what the first row says; `review` is -1 where it names no such column."""
+        """With the columns of the first row; `review` is None where none has that name."""
         with self.source.lines() as lines:
             columns, header = next(self._records(lines), Row([], ""))
         if "\0" in header:
@@ -129,63 +142,34 @@ class ReviewTable:
         if not header.strip(BOM + "\r\n\t ,;"):
             raise ReviewFileError(f"{self.name} does not begin with the names of its columns")
         names = [name.strip().lower() for name in columns]
-        places = [columns.index(column)] if column in columns else []
-        places += [n for n, name in enumerate(names) if name == column.strip().lower()]
-        review = [*places, -1][0]
-        others = [name if n != review else "" for n, name in enumerate(names)]
-        label = next((others.index(name) for name in LABEL_COLUMNS if name in others), None)
+        named = [n for n, name in enumerate(names) if name == column.strip().lower()]
+        review = min(named, key=lambda n: columns[n] != column, default=None)  # exact one first
+        if review is not None:
+            names[review] = ""  # it is not the label, whatever its name
+        label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
         return replace(self, header=header, columns=columns, review=review, label=label)
 
-    def rows(self) -> Iterator[Row]:
-        """Each row below the header, and each empty line."""
-        for rows, _ in self.chunks(1024):
-            yield from rows
-
-    def chunks(self, size: int) -> Iterator[tuple[list[Row], int]]:
-        """As `rows`, in lists of `size`, or shorter ones of long rows; with each, how many bytes of
-        the file were read so far."""
-        with self.source.lines() as lines:
-            rows = self._records(lines)
-            next(rows, None)
-            chunk, characters = [], 0
-            for row in rows:
-                chunk.append(row)
-                characters += len(row.text)
-                if len(chunk) == size or characters >= MAX_CHUNK:
-                    yield chunk, lines.position()
-                    chunk, characters = [], 0
-            if chunk:
-                yield chunk, lines.position()
+    def _count_rows(self, verbose: bool) -> int:
+        """How many rows there are, the header left out. None is kept: many small lists would keep
+        the garbage collector busy."""
+        count = -1
+        with self.source.lines() as lines, self.source.progress("checking", verbose) as bar:
+            for fields, _ in self._records(lines):
+                count += bool(fields)
+                bar.update(lines.position() - bar.n)
+        return count
 
     def _records(self, lines: Lines) -> Iterator[Row]:
-        """All rows, the header among them."""
+        """All rows, the header first."""
         csv.field_size_limit(MAX_ROW)
         reader = csv.reader(lines, delimiter=self.separator, quoting=self.quoting, strict=True)
         try:
             for fields in reader:
                 if self.columns and fields and len(fields) != len(self.columns):
-                    raise ReviewFileError(
-                        f"{self.name}: line {reader.line_num} ends a row of {len(fields)} fields, "
-                        f"the header has {len(self.columns)}"
-                    )
-                yield Row(fields, lines.taken())
+                    raise csv.Error(f"{len(fields)} fields, the header has {len(self.columns)}")
+                yield Row(fields, lines.take_row())
         except csv.Error as error:
             raise ReviewFileError(
-                f"{self.name}: line {reader.line_num}: {error}; a quoted field ends with its "
-                f"second quotation mark, those inside are doubled"
+                f"{self.name}: line {reader.line_num}: {error}; quote each field that contains a "
+                f"separator or a line end, and double the quotation marks in it"
             ) from None
-
-    def label_of(self, fields: list[str]) -> int | None:
-        """1 or 0 as the row's label or rating says; None for a rating between 4 and 7.
-
-        Raises `ValueError` where it is neither.
-        """
-        text = fields[self.label].strip().lower()
-        if self.columns[self.label].strip().lower() != "rating":
-            if text.removesuffix(".0") not in LABELS:
-                raise ValueError(f"{text!r} is none of {', '.join(LABELS)}")
-            return LABELS[text.removesuffix(".0")]
-        rating = float(text) if re.fullmatch(r"[0-9]+\.?[0-9]*", text) else math.nan
-        if not 1 <= rating <= 10:
-            raise ValueError(f"{text!r} is no rating from 1 to 10")
-        return 1 if rating >= 7 else 0 if rating <= 4 else None

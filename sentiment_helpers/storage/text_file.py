@@ -1,8 +1,7 @@
-"""Anyone's text file, line by line: packed by gzip, piped, in any encoding. Knows no columns."""
+"""A text file, line by line: in one of nine encodings, compressed by gzip or not, piped or not."""
 
 import codecs
 import gzip
-import hashlib
 import io
 import os
 import shutil
@@ -10,238 +9,162 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from tqdm import tqdm
 
 from sentiment_helpers.storage.files import FileError, resolve
 
-MAX_ROW = 2**24
-"""Characters: what is longer is no row, but text without line ends, or with a quotation mark that
-was never closed."""
+MAX_ROW = 2**24  # characters; a longer row lacks line ends, or its closing quotation mark
 BOM = "\ufeff"
-BINARY = "is binary, no text; or name its encoding (--encoding, such as utf-16-le)"
-# Of these, what was read is written with the same bytes again.
-_EXACT = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252")
-_EXACT += ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+BINARY = "is binary, not text, or needs its encoding (--encoding, such as utf-16-le)"
+# Text read in one of these is written with the same bytes again.
+ENCODINGS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252")
+ENCODINGS += ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_MARKS = {  # utf-32 comes first: its mark begins with the one of utf-16
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 
 
 class ReviewFileError(FileError):
-    """A file that should hold reviews does not; says which file, which column or row, and why."""
+    """A file of reviews cannot be read. The message names the file, the column or row, and why."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A text file that can be read more than once; `name` is what messages call it."""
+    """A text file that can be read several times. Messages call it `name`; `start` is its first
+    8,192 bytes, decompressed."""
 
     path: Path
     name: str
     encoding: str
+    start: bytes = b""
 
     @classmethod
     @contextmanager
     def open(cls, source: str | os.PathLike, encoding: str = "utf-8") -> Iterator["Source"]:
-        """A file, or standard input ("-"). What can be read only once, standard input or a pipe,
-        is kept in a temporary file meanwhile.
+        """A file, or standard input ("-"). Standard input and pipes are copied to a temporary file.
 
         Raises:
-            ReviewFileError: missing, a folder, empty, no such encoding, or one in which the file
-                could not be written as it is.
-            OSError: there is no room for the temporary file.
+            ReviewFileError: `source` is missing, a folder, empty or damaged, or `encoding` is none
+                of `ENCODINGS`.
+            OSError: there is no space for the temporary file.
         """
         with _on_disk(source) as (path, name):
-            opened = cls(path, name, _codec(_start(path, name), encoding))
-            if opened.encoding not in _EXACT:
-                _check_bytes(opened)
-            yield opened
+            if path.is_dir():
+                raise ReviewFileError(f"{name} is a folder: give the file with the reviews in it")
+            with cls(path, name, "ascii").lines() as lines:
+                start = lines.text.buffer.read(8192)
+            if not start:
+                raise ReviewFileError(f"{name} is empty")
+            yield cls(path, name, _codec(encoding, start), start)
 
     def progress(self, description: str, verbose: bool) -> tqdm:
-        """A bar in bytes of the file."""
-        return tqdm(
-            total=self.path.stat().st_size,
-            desc=description,
-            unit="B",
-            unit_scale=True,
-            disable=not verbose,
-        )
+        """A progress bar in bytes of the file."""
+        size = self.path.stat().st_size
+        return tqdm(desc=description, total=size, unit="B", unit_scale=True, disable=not verbose)
 
     @contextmanager
-    def lines(self) -> Iterator["Lines"]:
-        """Its lines, with their ends.
+    def lines(self, errors: str = "strict") -> Iterator["Lines"]:
+        """The lines, with their ends. Reading them raises `ReviewFileError` where the file is
+        damaged or is not text in `encoding`."""
+        try:
+            with self.path.open("rb") as raw:
+                compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+                file = gzip.GzipFile(fileobj=raw) if compressed else raw
+                with io.TextIOWrapper(file, self.encoding, errors, newline="") as text:
+                    yield Lines(text, raw, self.name)
+        except UnicodeDecodeError as error:
+            raise ReviewFileError(self._undecodable(error)) from None
+        except (OSError, EOFError, zlib.error) as error:
+            why = getattr(error, "strerror", None) or f"it is cut off or damaged ({error})"
+            raise ReviewFileError(f"cannot read {self.name}: {why}") from None
 
-        Raises:
-            ReviewFileError: while they are read: no text in `encoding`, or damaged.
-        """
-        with _damage_told(self.name):
-            try:
-                with (
-                    self.path.open("rb") as raw,
-                    io.TextIOWrapper(_plain(raw), self.encoding, newline="") as file,
-                ):
-                    yield Lines(file, raw, self.name)
-            except UnicodeError:
-                raise ReviewFileError(_undecodable(self)) from None
+    def _undecodable(self, error: UnicodeDecodeError) -> str:
+        """Says which line is not text in this encoding, or which encoding the file has."""
+        name, encoding = self.name, self.encoding
+        marked = next((kind for kind, marks in _MARKS.items() if self.start.startswith(marks)), "")
+        if not encoding.startswith(marked):
+            return f"{name} is {marked} text, not {encoding}: say so (--encoding {marked})"
+        if b"\0" in self.start and not encoding.startswith(tuple(_MARKS)):
+            return f"{name} {BINARY}"
+        # Text is decoded ahead of the lines, so the error has no line. Two ways to replace wrong
+        # bytes give the same text up to the first of them.
+        with self.lines("replace") as one, self.lines("backslashreplace") as other:
+            pairs = zip(_lines(one.text), _lines(other.text), strict=False)
+            line = next((n for n, (a, b) in enumerate(pairs, 1) if a != b), "?")
+        wrong = f"byte 0x{error.object[error.start]:02x} in line {line} is not {encoding} text"
+        return f"{name}: {wrong}; name its encoding (--encoding, such as cp1252)"
 
 
 class Lines:
-    """Hands on the lines of a file, without a byte-order mark, and keeps those of the row that is
-    being read."""
+    """The lines of a file, without its byte-order mark. Keeps the text of the current row."""
 
-    def __init__(self, file: TextIO, raw: io.BufferedIOBase, name: str):
-        self._file, self._raw, self._name = file, raw, name
-        self._taken, self._size = [], 0
+    def __init__(self, text: TextIO, raw: BinaryIO, name: str):
+        self.text, self._raw, self._name, self._row = text, raw, name, []
 
     def __iter__(self) -> Iterator[str]:
-        number = 0
-        while line := self._file.readline(MAX_ROW):
-            number += 1
-            self._taken.append(line)
-            self._size += len(line)
-            if self._size >= MAX_ROW:
+        size = 0
+        for number, line in enumerate(_lines(self.text), 1):
+            size = len(line) + (size if self._row else 0)
+            if size >= MAX_ROW:
                 raise ReviewFileError(
-                    f"{self._name}: line {number} ends more than {MAX_ROW:,} characters without "
-                    f"the end of a row: a quotation mark may stand alone"
+                    f"{self._name}: the row at line {number} has more than {MAX_ROW:,} characters: "
+                    f"a quotation mark may not be closed"
                 )
+            self._row.append(line)
             yield line.removeprefix(BOM) if number == 1 else line
 
-    def taken(self) -> str:
-        """The lines since the last call, as they stand in the file."""
-        text = "".join(self._taken)
-        self._taken.clear()
-        self._size = 0
-        return text
+    def take_row(self) -> str:
+        """The lines since the last call, exactly as they are in the file."""
+        row = "".join(self._row)
+        self._row.clear()
+        return row
 
     def position(self) -> int:
-        """How many bytes of the file were read so far."""
+        """How many bytes of the file have been read."""
         return self._raw.tell()
+
+
+def _lines(text: TextIO) -> Iterator[str]:
+    """The lines of a file, cut at `MAX_ROW` characters: it may have no line ends."""
+    return iter(partial(text.readline, MAX_ROW), "")
 
 
 @contextmanager
 def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
-    """A path that can be read more than once, and what messages call it."""
-    piped = os.fspath(source) == "-"
-    path = Path(source) if piped else resolve(source)
-    name = "standard input" if piped else str(path)
-    if not piped and (path.is_file() or path.is_dir() or not path.exists()):
+    """A path that can be read several times, and what messages call it."""
+    is_stdin = os.fspath(source) == "-"
+    path = resolve(source)
+    name = "standard input" if is_stdin else str(path)
+    if not is_stdin and (path.is_file() or path.is_dir() or not path.exists()):
         yield path, name
         return
     with tempfile.TemporaryDirectory() as folder:
-        kept = Path(folder) / "input"
-        opened = nullcontext(sys.stdin.buffer) if piped else path.open("rb")
+        copy = Path(folder) / "input"
+        opened = nullcontext(sys.stdin.buffer) if is_stdin else path.open("rb")
         try:
-            with opened as pipe, kept.open("wb") as file:
+            with opened as pipe, copy.open("wb") as file:
                 shutil.copyfileobj(pipe, file, 2**20)
-        except OSError as error:
-            if error.filename is None:  # a full disk, say
-                error.filename = f"{name} is kept in {tempfile.gettempdir()} (TMPDIR) meanwhile"
+        except OSError as error:  # such as a full disk
+            error.filename = error.filename or f"the copy of {name} in {folder} (TMPDIR)"
             raise
-        yield kept, name
+        yield copy, name
 
 
-@contextmanager
-def _damage_told(name: str) -> Iterator[None]:
-    """`ReviewFileError` where a file cannot be read or unpacked."""
-    try:
-        yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ReviewFileError(
-            f"{name} is cut off or damaged: its gzip data cannot be read ({error})"
-        ) from None
-    except OSError as error:
-        raise ReviewFileError(f"cannot read {name}: {error.strerror}") from None
-
-
-def _start(path: Path, name: str) -> bytes:
-    """The first bytes of the text in a file that can be read and is not empty."""
-    if path.is_dir():
-        raise ReviewFileError(f"{name} is a folder: give the file in it that holds the reviews")
-    with _damage_told(name), path.open("rb") as raw, _plain(raw) as file:
-        start = file.read(4)
-    if not start:
-        raise ReviewFileError(f"{name} is empty")
-    return start
-
-
-def _codec(start: bytes, encoding: str) -> str:
-    """The name of an encoding that leaves the byte-order mark in the text, where there is one."""
-    try:
-        io.TextIOWrapper(io.BytesIO(), encoding)
-    except LookupError:
-        raise ReviewFileError(
-            f"there is no text encoding named {encoding}; utf-8, cp1252 or utf-16 are such names"
-        ) from None
-    name = codecs.lookup(encoding).name.removesuffix("-sig")
-    if name in ("utf-16", "utf-32"):
+def _codec(encoding: str, start: bytes) -> str:
+    """Which of `ENCODINGS` it is; each of them leaves a byte-order mark in the text."""
+    name = ""
+    with suppress(LookupError, ValueError):
+        name = codecs.lookup(encoding).name.removesuffix("-sig")
+    if name in _MARKS:  # the byte order is the mark's; without one it is little-endian
         name += "-be" if start.startswith((codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) else "-le"
+    if name not in ENCODINGS:
+        known = f"a supported encoding ({', '.join(ENCODINGS)})"
+        raise ReviewFileError(f"{encoding} is not {known}: convert the file to UTF-8")
     return name
-
-
-_MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32",  # begins with the next but one
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-
-
-def _plain(raw: io.BufferedIOBase) -> io.BufferedIOBase:
-    """What is in a file, unpacked where gzip has packed it."""
-    return gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
-
-
-def _check_bytes(source: Source) -> None:
-    """`ReviewFileError` where the text of a file in its encoding would be other bytes."""
-    decode = codecs.getincrementaldecoder(source.encoding)().decode
-    encode = codecs.getincrementalencoder(source.encoding)().encode
-    before, after = hashlib.sha256(), hashlib.sha256()
-    with _damage_told(source.name), source.path.open("rb") as raw, _plain(raw) as file:
-        for block in chain(iter(lambda: file.read(2**20), b""), [b""]):
-            before.update(block)
-            try:
-                text = decode(block, not block)
-            except UnicodeError:
-                return  # who reads the lines will say where
-            try:
-                after.update(encode(text, not block))
-            except UnicodeError:
-                break
-    if before.digest() != after.digest():
-        raise ReviewFileError(
-            f"{source.name} has characters that {source.encoding} would write with other bytes: "
-            f"convert it to UTF-8 first"
-        )
-
-
-def _undecodable(source: Source) -> str:
-    """Which byte of a file is not in its encoding; found block by block."""
-    name, encoding = source.name, source.encoding
-    decoder = codecs.getincrementaldecoder(encoding)()
-    before, line, where = 0, 1, ""
-    with source.path.open("rb") as raw, _plain(raw) as file:
-        first = block = file.read(2**20)
-        while block and not where:
-            following = file.read(2**20)
-            block_and_held = decoder.getstate()[0] + block
-            try:
-                decoder.decode(block, final=not following)
-                start = len(block_and_held)
-            except UnicodeError as error:
-                start = getattr(error, "start", 0)  # not every encoding tells
-                where = f": byte 0x{block_and_held[start]:02x} at offset "
-                where += f"{before + len(block) - len(block_and_held) + start:,}"
-            line += block_and_held[:start].count(b"\n")
-            before += len(block)
-            block = following
-    marked = next((_MARKS[mark] for mark in _MARKS if first.startswith(mark)), None)
-    if marked and not encoding.startswith(marked):
-        return f"{name} is {marked} text, not {encoding}: say so (--encoding {marked})"
-    if b"\0" in first[:8192] and not encoding.startswith(("utf-16", "utf-32")):
-        return f"{name} {BINARY}"
-    return (
-        f"{name} is not {encoding} text{where} (line {line}); name its encoding (--encoding, such "
-        f"as cp1252)"
-    )
