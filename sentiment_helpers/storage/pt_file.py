@@ -1,20 +1,15 @@
-"""The bytes of .pt files: written with a checksum, read without trusting them. Knows no models.
+"""Reads and writes .pt files of tensors and plain values, without trusting what they hold.
 
-A .pt file is a zip archive of a pickle and of the tensors' values. What `read` lets through was
-checked before PyTorch sees it: the checksum; that nothing is compressed, so that no small file
-becomes a large one; that the pickle names tensors and nothing that could be run; and that each
-tensor lies within its values.
+A .pt file is a zip archive of a pickle and of each tensor's bytes. Before PyTorch loads it, `read`
+verifies each part's checksum (`zipfile`) and looks through the pickle (`pickletools`).
 """
 
-import hashlib
 import io
-import math
 import os
 import pickletools
-import struct
+import re
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,277 +17,137 @@ import torch
 from sentiment_helpers.storage.files import FileError, written_whole
 
 MAX_BYTES = 2**31  # of a file
-MAX_PARTS = 1_000_000  # values, lists and dictionaries; a saved network has some hundred
-_SEAL = b"sha256:"  # and 64 digits: the archive's comment, at the end of the file
-_SEALED = len(_SEAL) + 64
-_DTYPES = {
-    "HalfStorage": torch.float16,
-    "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
-    "ByteStorage": torch.uint8,
-    "IntStorage": torch.int32,
-    "LongStorage": torch.int64,
-    "BoolStorage": torch.bool,
-}
+MAX_PICKLE = 2**28  # bytes; a model's is mostly its words, 25 MB for GloVe's largest table
+MAX_PARTS = 1_000_000  # of a pickle, loaded in seconds; a network of 1,000 layers has 300,000
+
+_BYTES = {"Half": 2, "Float": 4, "Double": 8, "Byte": 1, "Int": 4, "Long": 8, "Bool": 1}
+_NAMES = {f"torch {dtype}Storage": f"${dtype}" for dtype in _BYTES}
+_NAMES |= {"torch._utils _rebuild_tensor_v2": "$TENSOR", "collections OrderedDict": "$ORDERED"}
+# Where a pickle may call what it names: in a tensor, and in the versions that a `state_dict` notes.
+_SHAPE = r"(?:EMPTY_TUPLE|\d+ TUPLE1|\d+ \d+ TUPLE2|\d+ \d+ \d+ TUPLE3|MARK (?:\d+ ){4,8}TUPLE)"
+_CALLS = re.compile(
+    rf"\$TENSOR MARK MARK 'storage' \$(\w+) '(\d+)' '[\w:]+' (\d+) TUPLE BINPERSID \d+ {_SHAPE} "
+    rf"{_SHAPE} NEWFALSE EMPTY_DICT TUPLE REDUCE |EMPTY_DICT '_metadata' EMPTY_DICT "
+    r"(?:MARK |SETITEMS? |'\S*' EMPTY_DICT 'version' \d+ SETITEM )*BUILD "
+)
+_PLAIN = re.compile(
+    r"'\S*'|-?\d+|NONE|NEWTRUE|NEWFALSE|BINFLOAT|EMPTY_LIST|EMPTY_DICT|MARK|APPENDS?|SETITEMS?"
+    r"|PROTO|STOP"
+)
 
 
 class CheckpointError(FileError):
-    """A file that should hold a saved model does not; says which file and why."""
+    """A file that should hold a saved model does not; the message says which file and why."""
 
 
 def write(content: dict, path: str | os.PathLike) -> None:
-    """Write tensors and plain values to `path`, whole or not at all, for `torch.load`. NumPy's
-    numbers become Python's.
+    """Write tensors and plain values to `path`, whole or not at all, for `read` and `torch.load`.
+
+    NumPy's numbers become Python's, tuples become lists, and each tensor is written by itself.
 
     Raises:
-        ValueError: what `read` would refuse: more than `MAX_BYTES`, values that are not plain.
+        ValueError: `read` would refuse it: more than `MAX_BYTES`, or values that are not plain.
         OSError: `path` cannot be written.
     """
     buffer = io.BytesIO()
-    torch.save(_plain(content), buffer)
-    if buffer.tell() + _SEALED > MAX_BYTES:
-        raise ValueError(f"{path} would be larger than {MAX_BYTES:,} bytes, and is not written")
     try:
-        _checked(buffer.getvalue())
-    except _Refused as error:
-        raise ValueError(f"{path} is not written, since it would be refused: {error}") from None
-    # The archive ends with the length of its comment.
-    archive = buffer.getvalue()[:-2] + struct.pack("<H", _SEALED)
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        file.write(archive)
-        file.write(_SEAL + hashlib.sha256(archive).hexdigest().encode())
+        torch.save(_copied(content), buffer)
+        _checked_parts(buffer.getvalue())
+    except Exception as error:  # values that are not plain fail in many ways
+        raise ValueError(f"{path} is not written, since it could not be read: {error}") from error
+    with written_whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def read(path: str | os.PathLike) -> dict:
-    """The dictionary that `write` put into `path`.
+    """The dictionary that `write` put into `path`, its tensors on the CPU.
 
     Raises:
-        CheckpointError: `path` is missing, too large, damaged, or was not written by `write`.
+        CheckpointError: `path` is missing, too large, damaged, or holds anything but tensors and
+            plain values.
     """
-    path = Path(path)
+    path, archive = Path(path), io.BytesIO()
     try:
         if path.exists() and not path.is_file():
-            raise CheckpointError(f"{path} is a folder, or no regular file")
+            raise ValueError("it is a folder, or no regular file")
         if path.stat().st_size > MAX_BYTES:
-            raise CheckpointError(f"{path} is larger than {MAX_BYTES:,} bytes, which no model is")
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from None
-    seal = data[-_SEALED:]
-    if sealed := seal.startswith(_SEAL):
-        digest = hashlib.sha256(memoryview(data)[:-_SEALED]).hexdigest()
-        if seal != _SEAL + digest.encode():
-            raise CheckpointError(f"{path} is damaged: its checksum is wrong")
-    try:
-        described, members = _checked(data)
-        if sealed:
-            return _loaded(*members)
-    except _Refused as error:
-        raise CheckpointError(f"{path} is refused: {error}") from None
+            raise ValueError(f"it is larger than {MAX_BYTES:,} bytes, which no model is")
+        parts = _checked_parts(path.read_bytes())
+        with zipfile.ZipFile(archive, "w") as rebuilt:
+            for name, part in parts.items():
+                rebuilt.writestr(f"model/{name}", part)
+        archive.seek(0)
+        content = torch.load(archive, map_location="cpu", weights_only=True)
+        _check_tensors(content)
     except Exception as error:  # bytes that are no archive fail in many ways
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise CheckpointError(
-            f"{path} is damaged, cut off, or no .pt file of tensors and plain values ({reason})"
-        ) from None
-    raise CheckpointError(_what_else(path, described))
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"cannot read {path}: {reason:.300}") from None
+    return content
 
 
-class _Refused(Exception):
-    """Says what a file holds that no saved model does."""
-
-
-def _plain(value):
+def _copied(value):
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone(memory_format=torch.contiguous_format)
     if isinstance(value, dict):
-        return {_plain(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(_plain, value))
-    return value
+        return {_copied(key): _copied(part) for key, part in value.items()}
+    return [_copied(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _checked(data: bytes) -> tuple[object, tuple[bytes, dict[str, bytes]]]:
-    """What an archive describes, and the members that do."""
-    members = _members(data)
-    described = _described(*members)
-    _check_size(described, members[1])
-    return described, members
-
-
-def _members(data: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """The pickle, and the values of each storage by its key."""
+def _checked_parts(data: bytes) -> dict[str, bytes]:
+    """The parts of an archive by name; their list has an entry "PK" 1 2 for each."""
+    if len(data) > MAX_BYTES or data.count(b"PK\1\2") > MAX_PARTS // 20:
+        raise ValueError(f"it is larger than {MAX_BYTES:,} bytes, or has too many parts")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         found = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in found):
-            raise _Refused("its parts are compressed, which those of a saved model never are")
-        if sum(member.file_size for member in found) > len(data):
-            raise _Refused("its parts are larger than itself")
-        parts = {member.filename.partition("/")[2]: archive.read(member) for member in found}
-    if parts.get("byteorder", b"little") != b"little":
-        raise _Refused("it was written on a machine with another order of bytes")
-    storages = {
-        name.removeprefix("data/"): values
-        for name, values in parts.items()
-        if name.startswith("data/")
-    }
-    return parts["data.pkl"], storages
+        if any(part.compress_type != zipfile.ZIP_STORED for part in found):
+            raise ValueError("its parts are compressed, which those of a saved model never are")
+        if sum(part.file_size for part in found) > len(data):
+            raise ValueError("its parts are larger than itself")
+        parts = {part.filename.partition("/")[2]: archive.read(part) for part in found}
+    _check_pickle(parts.get("data.pkl", b""), {name: len(part) for name, part in parts.items()})
+    return parts
 
 
-def _loaded(pickled: bytes, storages: dict[str, bytes]) -> dict:
-    """What PyTorch makes of the parts that were checked, and of no others."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as parts:
-        parts.writestr("model/data.pkl", pickled)
-        parts.writestr("model/version", "3")
-        for key, values in storages.items():
-            parts.writestr(f"model/data/{key}", values)
-    archive.seek(0)
-    return torch.load(archive, map_location="cpu", weights_only=True)
+def _check_pickle(pickled: bytes, sizes: dict[str, int]) -> None:
+    """`ValueError` where a pickle does anything but list plain values and tensors, or where the
+    bytes of a tensor are not those of one part, of `sizes`, and no other tensor's."""
+    if len(pickled) > MAX_PICKLE:
+        raise ValueError(f"its pickle is larger than {MAX_PICKLE:,} bytes")
+    words, memo = [], {}
+    for number, (opcode, value, _) in enumerate(pickletools.genops(pickled)):
+        if number == MAX_PARTS:
+            raise ValueError(f"its pickle has more than {MAX_PARTS:,} parts")
+        word = opcode.name
+        if word in ("BINPUT", "LONG_BINPUT"):
+            memo[value] = words[-1]
+            continue
+        if word in ("BINGET", "LONG_BINGET") and memo[value][0] in "'$":
+            word = memo[value]  # a text or a name; lists and tensors may not be used twice
+        elif word in ("BININT", "BININT1", "BININT2", "LONG1") and abs(value) < 2**63:
+            word = str(value)
+        elif word == "BINUNICODE":
+            word = f"'{value}'" if re.fullmatch(r"[\w:]{1,20}", value, re.ASCII) else "''"
+        elif word == "GLOBAL":
+            if value not in _NAMES:
+                raise ValueError(f"its pickle could run code: it names {value.replace(' ', '.')}")
+            word = _NAMES[value]
+        words.append(word)
+    text = " ".join([*words, ""]).replace("$ORDERED EMPTY_TUPLE REDUCE ", "EMPTY_DICT ")
+    for dtype, key, count in _CALLS.findall(text):
+        if dtype and sizes.pop(f"data/{key}", None) != int(count) * _BYTES[dtype]:
+            raise ValueError("the bytes of a tensor are not as many as its pickle says, or shared")
+    for word in _CALLS.sub("", text).split():
+        if not _PLAIN.fullmatch(word):
+            raise ValueError(f"it holds more than tensors and plain values ({word.strip('$')})")
 
 
-class _Tensor(NamedTuple):
-    """What a pickle says of a tensor."""
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-
-class _Name(NamedTuple):
-    """What a pickle would have imported."""
-
-    module: str
-    name: str
-
-
-_ORDERED = _Name("collections", "OrderedDict")
-_REBUILT = _Name("torch._utils", "_rebuild_tensor_v2")
-
-
-def _described(pickled: bytes, storages: dict[str, bytes]):
-    """What a pickle describes, with a `_Tensor` in place of each tensor.
-
-    Of pickle's commands, the few that plain values and tensors need are carried out here: nothing
-    that is named is imported or called, and nothing is made that is larger than the pickle.
-    """
-    stack, marks, memo = [], [], {}
-
-    def popped(count=None) -> list:
-        place = marks.pop() if count is None else len(stack) - count
-        if place < 0:
-            raise _Refused("its pickle is cut off")
-        values = stack[place:]
-        del stack[place:]
-        return values
-
-    for number, (opcode, argument, _) in enumerate(pickletools.genops(pickled)):
-        if number > MAX_PARTS:
-            raise _Refused(f"its pickle has more than {MAX_PARTS:,} parts")
-        match opcode.name:
-            case "PROTO":
-                pass
-            case "STOP":
-                return stack.pop()
-            case "MARK":
-                marks.append(len(stack))
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
-            case "BININT" | "BININT1" | "BININT2" | "LONG1" | "BINFLOAT" | "BINUNICODE":
-                stack.append(argument)
-            case "EMPTY_LIST" | "EMPTY_DICT" | "EMPTY_TUPLE":
-                stack.append({"EMPTY_LIST": [], "EMPTY_DICT": {}, "EMPTY_TUPLE": ()}[opcode.name])
-            case "TUPLE" | "TUPLE1" | "TUPLE2" | "TUPLE3":
-                stack.append(tuple(popped(int(opcode.name[5:]) if opcode.name[5:] else None)))
-            case "APPEND" | "APPENDS":
-                values = popped(1 if opcode.name == "APPEND" else None)
-                list.extend(stack[-1], values)
-            case "SETITEM" | "SETITEMS":
-                values = popped(2 if opcode.name == "SETITEM" else None)
-                if any(type(key) not in (str, int) for key in values[::2]):
-                    raise _Refused("a key in it is neither a text nor a whole number")
-                dict.update(stack[-1], zip(values[::2], values[1::2], strict=True))
-            case "BINPUT" | "LONG_BINPUT":
-                memo[argument] = stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                stack.append(memo[argument])
-            case "GLOBAL":
-                name = _Name(*argument.split(" ", 1))
-                known = name in (_ORDERED, _REBUILT)
-                if not known and (name.module != "torch" or name.name not in _DTYPES):
-                    raise _Refused(f"its pickle could run code (it names {'.'.join(name)})")
-                stack.append(name)
-            case "BINPERSID":
-                stack.append(_storage(stack.pop(), storages))
-            case "REDUCE":
-                function, arguments = popped(2)
-                if function == _ORDERED and arguments == ():
-                    stack.append({})
-                elif function == _REBUILT:
-                    stack.append(_tensor(*arguments))
-                else:
-                    raise _Refused("its pickle could run code (it calls something)")
-            case "BUILD":  # what PyTorch notes of a state_dict beside the weights
-                if type(popped(1)[0]) is not dict or type(stack[-1]) is not dict:
-                    raise _Refused("its pickle could run code (it sets attributes)")
-            case _:
-                raise _Refused(f"its pickle could run code (it uses {opcode.name})")
-    raise _Refused("its pickle is cut off")
-
-
-def _storage(reference, storages: dict[str, bytes]) -> tuple[torch.dtype, int]:
-    """The dtype and the number of the values in a storage."""
-    kind, name, key, _, count = reference
-    dtype = _DTYPES[name.name]
-    if kind != "storage" or type(count) is not int:
-        raise _Refused("its pickle refers to something that is no tensor's values")
-    if len(storages[key]) != count * dtype.itemsize:
-        raise _Refused(f"the values of storage {key!r:.20} are not as many as its pickle says")
-    return dtype, count
-
-
-def _tensor(storage, offset, size, stride, *_) -> _Tensor:
-    dtype, count = storage
-    size, stride = tuple(size), tuple(stride)
-    if len(size) > 8:
-        raise _Refused(f"a tensor has {len(size):,} dimensions")
-    if not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
-        raise _Refused("a tensor's shape is not of whole numbers")
-    dense = [math.prod(size[place + 1 :]) for place in range(len(size))]
-    laid_out = len(size) == len(stride) and all(
-        of == dense_of for n, of, dense_of in zip(size, stride, dense, strict=True) if n > 1
-    )
-    if not laid_out or offset + math.prod(size) > count:
-        raise _Refused("a tensor does not lie within its values")
-    return _Tensor(dtype, size)
-
-
-def _check_size(described, storages: dict[str, bytes]) -> None:
-    """`_Refused` where what a file holds once is in use so often that it becomes large."""
-    parts, values = 0, sum(map(len, storages.values()))
-    waiting = [described]
-    while waiting:
-        value = waiting.pop()
-        parts += 1
-        if isinstance(value, _Tensor):
-            values -= math.prod(value.shape) * value.dtype.itemsize
-        elif isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, list | tuple):
-            waiting += value
-        if parts > MAX_PARTS:
-            raise _Refused(f"it has more than {MAX_PARTS:,} parts")
-        if values < 0:
-            raise _Refused("its tensors are larger than itself, since they share values")
-
-
-def _what_else(path: Path, described) -> str:
-    """What an archive without a checksum is."""
-    if isinstance(described, dict) and described:
-        if all(isinstance(value, _Tensor) for value in described.values()):
-            return (
-                f"{path} holds weights alone (a state_dict), and no parameters: make the network "
-                f"with the parameters that it was trained with, such as BiRNN(input_size, …), and "
-                f"give them to it: network.load_state_dict(torch.load(path, weights_only=True))"
-            )
-        if str(described.get("format", "")).startswith("sentiment_helpers"):
-            return f"{path} has no checksum: it is cut off, or of format version 1, no longer read"
-    return f"{path} was not written by sentiment_helpers.save"
+def _check_tensors(value) -> None:
+    """`ValueError` where a tensor in `value` is not exactly its bytes in their order."""
+    if isinstance(value, torch.Tensor):
+        if not value.is_contiguous() or value.nbytes != value.untyped_storage().nbytes():
+            raise ValueError("a tensor is a part of other values, or not stored in order")
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_tensors(part)
