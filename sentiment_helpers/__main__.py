@@ -1,10 +1,12 @@
-"""The command line: arguments in, one call, figures out."""
+"""Scores files of reviews with saved models, and shows what the models are."""
 
 import argparse
 import json
 import os
 import signal
 import sys
+import threading
+import warnings
 
 import sentiment_helpers as sh
 from sentiment_helpers.storage.files import FileError, one_line
@@ -16,37 +18,27 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser("score", help="score the reviews of a CSV or tab-separated file")
     score.add_argument("model", help="a .pt file that sentiment_helpers.save wrote")
-    score.add_argument("reviews", help="a file with a column of reviews, packed by gzip too; - is "
-                       "standard input")  # fmt: skip
-    score.add_argument("--output", help="where to write the reviews with their predictions, packed "
+    score.add_argument("reviews", help="a file, compressed by gzip or not; - is standard input")
+    score.add_argument("--output", help="file for the reviews and their predictions, compressed "
                        "if it ends in .gz; - is standard output")  # fmt: skip
-    score.add_argument("--force", action="store_true", help="replace an output that is there")
+    score.add_argument("--force", action="store_true", help="replace an existing output")
     score.add_argument("--column", default="review", help="the column of reviews (review)")
     score.add_argument("--encoding", default="utf-8", help="of the file, such as cp1252 (utf-8)")
-    score.add_argument("--workers", type=_count, default=1, metavar="N",
-                       help="processes that score (1)")  # fmt: skip
+    score.add_argument("--workers", type=_count, default=1, help="processes that score (1)")
     score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
-    show = commands.add_parser("show", help="what saved models are, and what they measured")
+    show = commands.add_parser("show", help="show what models are, and their validation figures")
     show.add_argument("models", nargs="+", help=".pt files")
-    study = commands.add_parser("study", help="train networks of many depths, about an hour")
-    study.add_argument("results", help="the JSON file for what they measure; one that is there "
-                       "already is gone on with")  # fmt: skip
-    for command in (score, show, study):
+    for command in (score, show):
         command.add_argument("--debug", action="store_true", help="show where an error came from")
     for stream, mode in [("stdin", "r"), ("stdout", "w"), ("stderr", "w")]:
-        if getattr(sys, stream) is None:  # closed by who called
+        if getattr(sys, stream) is None:  # closed by the calling process
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115
     options = parser.parse_args(arguments)
     if options.command == "score" and options.json and options.output == "-":
         score.error("--json and --output - would both write to standard output")
     try:
-        if options.command == "study":
-            from sentiment_helpers.report.study import run_study
-
-            run_study(options.results)
-        else:
-            (_score if options.command == "score" else _show)(options)
-        sys.stdout.flush()  # or nobody would hear of what cannot be written
+        (_score if options.command == "score" else _show)(options)
+        sys.stdout.flush()  # here, where an error is still reported
         return 0
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -54,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        return _refuse(error)
+        return _report_error(error)
 
 
 def _count(text: str) -> int:
@@ -63,38 +55,32 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _refuse(error: Exception) -> int:
-    """Say in a line what is wrong; the exit status."""
-    if isinstance(error, BrokenPipeError):  # what read our output has read enough, and is gone
+def _report_error(error: Exception) -> int:
+    """Print one line; return the exit status."""
+    if isinstance(error, BrokenPipeError):  # the program that read our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    bad = (FileError, OSError)
+    bad_input = isinstance(error, FileError | OSError)
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename or 'output'}: {error.strerror}"
-    elif not isinstance(error, bad):
+    elif not bad_input:
         text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
     print(one_line(text), file=sys.stderr)
-    return 2 if isinstance(error, bad) else 1
+    return 2 if bad_input else 1
 
 
 def _score(options: argparse.Namespace) -> None:
     report = sh.score_csv(
-        sh.load(options.model),
-        options.reviews,
-        options.output,
-        column=options.column,
-        encoding=options.encoding,
-        workers=options.workers,
-        overwrite=options.force,
+        sh.load(options.model), options.reviews, options.output, column=options.column,
+        encoding=options.encoding, workers=options.workers, overwrite=options.force,
         verbose=sys.stderr.isatty(),
-    )
+    )  # fmt: skip
     print(report, file=sys.stderr)
     if options.json:
-        names = ("rows", "scored", "empty", "without_known_word", "known_words", "undecided",
-                 "unreadable", "rows_per_second")  # fmt: skip
-        figures = {name: getattr(report, name) for name in names}
+        names = "rows scored empty without_known_word known_words undecided unreadable"
+        figures = {name: getattr(report, name) for name in f"{names} rows_per_second".split()}
         figures |= report.scores._asdict() if report.scores else {}
-        # One class alone has no area under its curve; JSON's word for that is null.
+        # JSON has no NaN, which the area under the curve is if only one class occurs.
         print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
 
 
@@ -105,19 +91,25 @@ def _show(options: argparse.Namespace) -> None:
             weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
             print(f"{path}: {one_line(model.title)}\n  weights of their log-odds: {weights}")
             continue
-        classifier = model[-1]
-        if not hasattr(classifier, "history_"):  # one of scikit-learn's
-            print(f"{path}: {classifier}")
-            continue
-        best = classifier.history_.loc[classifier.best_epoch_]
+        best = model[-1].history_.loc[model[-1].best_epoch_]
         print(
-            f"{path}: {classifier}\n  validation accuracy {best.valid_accuracy:.4f}, "
+            f"{path}: {model[-1]}\n  validation accuracy {best.valid_accuracy:.4f}, "
             f"F1 {best.valid_f1:.4f}, AUC {best.valid_roc_auc:.4f}, loss {best.valid_loss:.4f} "
-            f"(epoch {classifier.best_epoch_} of {len(classifier.history_)})"
+            f"(epoch {best.name} of {len(model[-1].history_)})"
         )
 
 
+def _interrupt_again(ignored) -> None:
+    """A `sys.unraisablehook`, since Python ignores a Ctrl-C that arrives in a `__del__`."""
+    if ignored.exc_type is KeyboardInterrupt:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(ignored)
+
+
 if __name__ == "__main__":
-    # Who ends us politely is heard as Ctrl-C is: no half-written file stays.
+    # SIGTERM does what Ctrl-C does, so that no unfinished file stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.unraisablehook = _interrupt_again
+    warnings.filterwarnings("ignore", module="joblib.externals.loky")
     sys.exit(main())

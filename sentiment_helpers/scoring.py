@@ -1,60 +1,58 @@
-"""A file of reviews in, the same file with probabilities out, in bounded memory. Trains nothing."""
+"""Scores a file of reviews: the same file again, with probabilities. For a cluster, a table."""
 
 import gzip
 import io
+import math
 import os
+import shutil
+import signal
 import stat
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from multiprocessing import resource_tracker
 from pathlib import Path
-from threading import Lock
-from typing import TextIO
+from tempfile import TemporaryDirectory
+from threading import Lock, Thread
 
 import numpy as np
 import pandas as pd
+from joblib.externals.loky import BrokenProcessPool, ProcessPoolExecutor, cpu_count
+from scipy.special import expit
 from sklearn.pipeline import Pipeline
 
 from sentiment_helpers.classifiers.blend import Blend
-from sentiment_helpers.metrics import Scores, Tally
-from sentiment_helpers.saving import load
+from sentiment_helpers.features import CorpusTransformer, check_range
+from sentiment_helpers.metrics import Scores, evaluate
+from sentiment_helpers.saving import load, save
 from sentiment_helpers.storage.files import resolve, written_whole
+from sentiment_helpers.storage.pt_file import CheckpointError
 from sentiment_helpers.storage.review_table import ReviewTable, Row
 from sentiment_helpers.storage.text_file import ReviewFileError
-from sentiment_helpers.workers import score_in_order, score_texts
 
-CHUNK = 8192  # rows scored at a time
+ROWS_AT_ONCE = 8192
+VALUES_AT_ONCE = 2**22  # features or hidden units
 ADDED_COLUMNS = ("probability", "prediction")
 
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What scoring a file came to.
-
-    Attributes:
-        rows: in the file.
-        scored: rows with a review.
-        without_known_word: scored rows in which the model knows no word, or that have none.
-        known_words: the share of the words in scored rows that the model knows; NaN where there
-            are none, or where the model is none of this package's.
-        undecided, unreadable: scored rows that are not in `scores` though the file has labels:
-            rated between 4 and 7, and those whose label says neither positive nor negative.
-        seconds: that it took.
-        scores: on the rows that have a label too; None where no row has.
-    """
+    """Counts and figures of a scored file."""
 
     rows: int
-    scored: int
-    without_known_word: int
-    known_words: float
-    undecided: int
-    unreadable: int
+    scored: int  # rows with a review
+    without_known_word: int  # scored rows in which the model knows no word
+    known_words: float  # share of the words in scored rows; NaN if none were counted
+    undecided: int  # scored rows rated between 4 and 7; `scores` leaves them out
+    unreadable: int  # scored rows with a label that is neither positive nor negative; likewise
     seconds: float
-    scores: Scores | None
+    scores: Scores | None  # of the other scored rows with a label; None if there are none
 
     @property
     def empty(self) -> int:
@@ -66,22 +64,21 @@ class ScoreReport:
         return self.rows / max(self.seconds, 1e-9)
 
     def __str__(self) -> str:
-        unknown = self.without_known_word
-        known = f", {unknown:,} without a known word" if unknown or self.known_words >= 0 else ""
-        known += f"; {self.known_words:.1%} of the words known" if self.known_words >= 0 else ""
-        left_out = f", {self.undecided:,} rated between 4 and 7" if self.undecided else ""
-        left_out += f", {self.unreadable:,} with an unreadable label" if self.unreadable else ""
-        text = (
-            f"{self.rows:,} rows: {self.scored:,} scored{left_out}, {self.empty:,} empty"
-            f"{known}; {self.rows_per_second:,.0f} rows per second"
-        )
-        if self.scores is None:
-            return text
-        return f"{text}\n" + ", ".join(f"{k} {v:.4f}" for k, v in self.scores._asdict().items())
+        text = f"{self.rows:,} rows: {self.scored:,} scored"
+        text += f", {self.undecided:,} rated between 4 and 7" if self.undecided else ""
+        text += f", {self.unreadable:,} with an unreadable label" if self.unreadable else ""
+        text += f", {self.empty:,} empty"
+        if self.without_known_word or self.known_words >= 0:
+            text += f", {self.without_known_word:,} without a known word"
+        text += f"; {self.known_words:.1%} of the words known" if self.known_words >= 0 else ""
+        text += f"; {self.rows_per_second:,.0f} rows per second"
+        if self.scores:
+            text += "\n" + ", ".join(f"{k} {v:.4f}" for k, v in self.scores._asdict().items())
+        return text
 
 
 def score_csv(
-    pipeline: Pipeline | Blend,
+    model: Pipeline | Blend,
     source: str | os.PathLike,
     destination: str | os.PathLike | None = None,
     *,
@@ -91,189 +88,266 @@ def score_csv(
     overwrite: bool = False,
     verbose: bool = False,
 ) -> ScoreReport:
-    """Score each review of a CSV or tab-separated file; with `destination`, write a copy there
-    with the columns `probability` (of positive) and `prediction` (0 or 1) added.
+    """Score the reviews of a CSV or tab-separated file. With `destination`, write the file again
+    with two more columns: `probability` (of positive) and `prediction` (0 or 1).
 
-    All rows stay as they stand in `source`, in order, byte by byte, and the cells are added behind
-    them; a row without a review gets empty ones. The copy appears when it is whole and on disk.
-    Memory does not grow with the file.
+    Rows keep their order and their bytes; a row without a review gets empty cells. The new file
+    appears when it is complete and on disk. Memory grows by 9 bytes for each row with a label, and
+    does not depend on the others. With other `workers`, the last digits of a probability can
+    differ, because each process has other threads; all else is the same.
 
     Args:
-        source: a file, one compressed by gzip too, or "-" for standard input.
-        destination: a file, compressed where its name ends in .gz, or "-" for standard output.
-        column: the name of the column with the reviews, in any case.
-        encoding: of `source`, and of the copy.
-        workers: processes that score, each with the model in its memory; what is written does not
-            depend on their number. As with every use of processes, a script that asks for more
-            than one needs ``if __name__ == "__main__":``.
-        overwrite: whether `destination` may be there already.
-        verbose: shows progress bars on standard error.
+        source: a file, compressed by gzip or not, or "-" for standard input.
+        destination: a file, compressed if its name ends in .gz, or "-" for standard output.
+        column, encoding: of the reviews, in upper or lower case; of both files.
+        workers: processes that share the cores, each with the model in its memory.
+        overwrite, verbose: replace an existing `destination`; show progress bars.
 
     Raises:
-        ReviewFileError: `source` cannot be read as reviews (see `ReviewTable.open`), has one of
-            the added columns already, or is `destination` itself.
-        FileExistsError: `destination` is there, and not to be overwritten.
-        OSError: `destination` cannot be written, or a worker process died.
-        CheckpointError: `pipeline` gives a probability that is not finite.
-        ValueError: `workers` is below 1.
+        ReviewFileError: `source` is not a table of reviews (see `ReviewTable.open`), has one of
+            the two columns already, or is `destination` itself.
+        OSError: `destination` cannot be written, exists and is not to be overwritten
+            (`FileExistsError`), or a worker process died (`ChildProcessError`).
+        CheckpointError: a probability is not finite.
+        ValueError: `workers` is out of range, or above 1 with a model that `save` does not take.
     """
     start = time.perf_counter()
-    if workers < 1:
-        raise ValueError(f"workers is {workers}; it must be at least 1")
+    check_range("workers", workers, 1, 1024)
     if destination is not None:
-        _check_place(source, destination, overwrite)
+        source, destination = os.fspath(source), os.fspath(destination)
+        _check_destination(source, destination, overwrite)
+    counts, labels, predicted = Counter(), array("B"), array("d")
     with ReviewTable.open(source, column, encoding, verbose) as table:
         if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
             raise ReviewFileError(f"{table.name} already has a column named {clash[0]}: rename it")
+        blocks = (
+            ([row.fields[table.review] if row.fields else "" for row in rows], (rows, position))
+            for rows, position in table.blocks(ROWS_AT_ONCE)
+        )
         with (
-            _written(destination, table.source.encoding, overwrite) as file,
+            _output(destination, table.source.encoding, overwrite) as file,
             table.source.progress("scoring", verbose) as bar,
+            closing(_score_in_order(model, blocks, workers)) as scored,
         ):
-            if file:
-                file.write(_longer(table.header, table.separator, ADDED_COLUMNS))
-            counts, tally = Counter(), Tally()
-            chunks = ((_reviews(rows, table), (rows, at)) for rows, at in table.blocks(CHUNK))
-            for (rows, position), scored in score_in_order(pipeline, chunks, workers):
-                if file:
-                    file.write(_with_cells(rows, table, scored.probabilities))
-                counts.update(scored.counts, rows=sum(bool(row.fields) for row in rows))
-                if table.label is not None:
-                    counts.update(_tallied(rows, table, scored.probabilities, tally))
+            file.write(_with_cells(table.header, table.separator, ADDED_COLUMNS))
+            for (rows, position), probabilities, counted in scored:
+                counts.update(counted, rows=sum(bool(row.fields) for row in rows))
+                for row, probability in zip(rows, probabilities.tolist(), strict=True):
+                    file.write(_output_row(row, table.separator, probability))
+                    if table.label is not None and not math.isnan(probability):
+                        label = _label(row, table)
+                        counts[label] += 1
+                        if label in (0, 1):
+                            labels.append(label)
+                            predicted.append(probability)
                 bar.update(position - bar.n)
+    names = ("rows", "scored", "without_known_word", "undecided", "unreadable")
     return ScoreReport(
-        rows=counts["rows"],
-        scored=counts["scored"],
-        without_known_word=counts["without_known_word"],
-        known_words=counts["known"] / counts["words"] if counts["words"] else float("nan"),
-        undecided=counts["undecided"],
-        unreadable=counts["unreadable"],
+        **{name: counts[name] for name in names},
+        known_words=counts["known"] / counts["words"] if counts["words"] else math.nan,
         seconds=time.perf_counter() - start,
-        scores=tally.scores(),
+        scores=evaluate(labels, predicted) if labels else None,
     )
 
 
-def _reviews(rows: list[Row], table: ReviewTable) -> list[str]:
-    return [row.fields[table.review] for row in rows if _has_review(row, table)]
+def _output_row(row: Row, separator: str, probability: float) -> str:
+    if not row.fields:  # an empty line
+        return row.text
+    empty = math.isnan(probability)
+    cells = ("", "") if empty else (repr(probability), str(int(probability > 0.5)))
+    return _with_cells(row.text, separator, cells)
 
 
-def _has_review(row: Row, table: ReviewTable) -> bool:
-    return bool(row.fields and row.fields[table.review].strip())
-
-
-def _with_cells(rows: list[Row], table: ReviewTable, probabilities: np.ndarray) -> str:
-    """The rows as they stand, with the added cells."""
-    positive = iter(probabilities.tolist())
-    lines = []
-    for row in rows:
-        if _has_review(row, table):
-            probability = next(positive)
-            cells = (repr(probability), str(int(probability > 0.5)))
-            lines.append(_longer(row.text, table.separator, cells))
-        elif row.fields:
-            lines.append(_longer(row.text, table.separator, ("", "")))
-        else:
-            lines.append(row.text)
-    return "".join(lines)
-
-
-def _longer(line: str, separator: str, cells: Iterable[str]) -> str:
-    """A line of a table with more cells, before its own end."""
+def _with_cells(line: str, separator: str, cells: Iterable[str]) -> str:
+    """A line of a table with more cells, before its line end."""
     body = line.rstrip("\r\n")
     return separator.join([body, *cells]) + line[len(body) :]
 
 
-def _tallied(
-    rows: list[Row], table: ReviewTable, probabilities: np.ndarray, tally: Tally
-) -> dict[str, int]:
-    """Adds the rows with a label to `tally`; of the others, how many are of which kind."""
-    labels = np.array(
-        [_label(row.fields, table) for row in rows if _has_review(row, table)], np.int64
-    )
-    if (told := labels >= 0).any():
-        tally.add(labels[told], probabilities[told])
-    return {
-        "undecided": int((labels == _UNDECIDED).sum()),
-        "unreadable": int((labels == _UNREADABLE).sum()),
-    }
-
-
-_UNDECIDED, _UNREADABLE = -1, -2
-
-
-def _label(fields: list[str], table: ReviewTable) -> int:
+def _label(row: Row, table: ReviewTable) -> int | str:
+    """0 or 1; or why it is neither."""
     try:
-        label = table.label_of(fields)
+        label = table.label_of(row.fields)
     except ValueError:
-        return _UNREADABLE
-    return _UNDECIDED if label is None else label
+        return "unreadable"
+    return "undecided" if label is None else label
 
 
-def _check_place(
-    source: str | os.PathLike, destination: str | os.PathLike, overwrite: bool
-) -> None:
-    """Whether `destination` may be written at all."""
-    there, given = _status(destination, 1), _status(resolve(source), 0)
-    if there and given and stat.S_ISREG(there.st_mode) and os.path.samestat(there, given):
-        where = "the output" if os.fspath(destination) == "-" else destination
-        raise ReviewFileError(f"{where} is the input: give the output another name")
-    if os.fspath(destination) != "-" and not overwrite:
+def score_texts(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """Probabilities (N,) float64 of the positive class, NaN for blank texts; and counts.
+
+    Counts "scored" texts; for models of this package also their "words", the "known" ones, and
+    texts "without_known_word". In a blend, the first model counts.
+
+    Raises:
+        CheckpointError: a probability is not finite.
+    """
+    scored = [place for place, text in enumerate(texts) if text.strip()]
+    probabilities, counts = np.full(len(texts), np.nan), Counter(scored=len(scored))
+    size = max(VALUES_AT_ONCE // _values_per_review(model), 1)
+    for start in range(0, len(scored), size):
+        places = scored[start : start + size]
+        probabilities[places], words = _score_together(model, [texts[place] for place in places])
+        counts.update(words)
+    if not np.isfinite(probabilities[scored]).all():
+        raise CheckpointError("the model gives probabilities that are not finite: train it again")
+    return probabilities, counts
+
+
+def _values_per_review(model: Pipeline | Blend) -> int:
+    """The most features or hidden units of a review."""
+    if isinstance(model, Blend):
+        return max(_values_per_review(member) for _, member in model.models)
+    own = isinstance(model, Pipeline) and isinstance(model[0], CorpusTransformer)
+    return max(model[-1].n_features_in_, getattr(model[-1], "hidden_size", 1)) if own else 1
+
+
+def _score_together(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarray, dict]:
+    """As `predict_proba` of the positive class, with the counts of words."""
+    if not isinstance(model, Blend):
+        classifier, inputs, counts = _read(model, texts)
+        return classifier.predict_proba(inputs)[:, 1], counts
+    members = [_read(member, texts) for _, member in model.models]
+    log_odds = [classifier.decision_function(inputs) for classifier, inputs, _ in members]
+    columns = np.column_stack(log_odds).astype(np.float64)  # (N, models)
+    return expit(columns @ model.weights_ + model.intercept_), members[0][2]
+
+
+def _read(model: Pipeline | Blend, texts: list[str]) -> tuple:
+    """What follows a model's reader, the inputs for that, and the counts of words."""
+    if not isinstance(model, Pipeline) or not isinstance(model[0], CorpusTransformer):
+        return model, texts, {}
+    inputs, words, known = model[0].transform_counted(texts)
+    unknown = int((known == 0).sum())
+    counts = {"words": int(words.sum()), "known": int(known.sum()), "without_known_word": unknown}
+    return model[1:], inputs, counts
+
+
+def _score_in_order(
+    model: Pipeline | Blend, blocks: Iterable[tuple[list[str], tuple]], workers: int
+) -> Iterator[tuple[tuple, np.ndarray, dict[str, int]]]:
+    """For each block of texts: what came with it, and `score_texts` of it.
+
+    At most 2 × `workers` + 1 blocks are read ahead. (joblib's `Parallel` does not stop reading.)
+    """
+    if workers == 1:
+        for texts, rest in blocks:
+            yield rest, *score_texts(model, texts)
+        return
+    with _worker_pool(model, workers) as submit:
+        waiting = deque()
+        for texts, rest in blocks:
+            waiting.append((rest, submit(texts)))
+            if len(waiting) > 2 * workers:
+                rest, future = waiting.popleft()
+                yield rest, *future.result()
+        while waiting:
+            rest, future = waiting.popleft()
+            yield rest, *future.result()
+
+
+@contextmanager
+def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
+    """A function that hands texts to processes, which load the model from a file and end with the
+    block. `ChildProcessError` if one of them dies."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        try:
+            save(model, path)
+        except ValueError as error:
+            raise ValueError(f"{workers} workers need a model that can be saved: {error}") from None
+        threads = {"OMP_NUM_THREADS": str(max(cpu_count() // workers, 1))}  # PyArrow's, too
+        pool = ProcessPoolExecutor(
+            workers, initializer=_watch_parent, initargs=(os.getpid(), folder), env=threads
+        )
+        try:
+            # In a thread, which Ctrl-C does not interrupt: each process is started or is not.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(_start_workers, pool).result()
+            yield partial(pool.submit, _score_in_worker, path)
+            pool.shutdown()
+        except BrokenProcessPool:
+            raise ChildProcessError(
+                f"a worker process died, perhaps for lack of memory: use fewer than {workers}"
+            ) from None
+        finally:
+            pool.shutdown(kill_workers=True)
+
+
+def _start_workers(pool: ProcessPoolExecutor) -> None:
+    """Start them with SIGINT and SIGTERM blocked, which a terminal sends to all processes: the
+    parent ends them."""
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        resource_tracker.ensure_running()  # first, since it unblocks both in Python 3.11
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    pool.submit(int)
+
+
+def _watch_parent(parent: int, folder: str) -> None:
+    """End this worker soon after its parent process, even if that is killed."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+
+
+def _score_in_worker(path: Path, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+    return score_texts(_load_once(path), texts)
+
+
+def _check_destination(source: str, destination: str, overwrite: bool) -> None:
+    """Refuse to write into the input, or over another file without `overwrite`."""
+    with suppress(OSError):  # one of the two does not exist
+        there = os.stat(1 if destination == "-" else destination)
+        given = os.stat(0 if source == "-" else resolve(source))
+        if stat.S_ISREG(there.st_mode) and os.path.samestat(there, given):
+            where = "the output" if destination == "-" else destination
+            raise ReviewFileError(f"{where} is the input: give the output another name")
+    if not overwrite:
         _check_new(destination)
 
 
-def _status(path: str | os.PathLike, descriptor: int) -> os.stat_result | None:
-    """Of a file, or for "-" of a standard stream; None where there is none."""
-    with suppress(OSError):
-        return os.fstat(descriptor) if os.fspath(path) == "-" else Path(path).stat()
-
-
-def _check_new(destination: str | os.PathLike) -> None:
-    if Path(destination).is_file():
+def _check_new(destination: str) -> None:
+    if destination != "-" and Path(destination).is_file():
         raise FileExistsError(
             f"{destination} is there already: give another name, or --force (overwrite=True)"
         )
 
 
 @contextmanager
-def _written(
-    destination: str | os.PathLike | None, encoding: str, overwrite: bool
-) -> Iterator[TextIO | None]:
-    """Where the scored rows are written; None where they are not."""
-    if destination is None:
-        yield None
-    elif os.fspath(destination) == "-":
-        file = io.TextIOWrapper(sys.stdout.buffer, encoding, newline="")
-        try:
+def _output(destination: str | None, encoding: str, overwrite: bool) -> Iterator[io.TextIOBase]:
+    """The file to write to; without a destination, one that keeps nothing."""
+    if destination is None or destination == "-":
+        target = os.devnull if destination is None else sys.stdout.fileno()
+        with open(target, "w", encoding=encoding, newline="", closefd=target == os.devnull) as file:
             yield file
-            file.flush()
-        finally:
-            file.detach()
     else:
         with written_whole(destination) as temporary, temporary.open("wb") as raw:
-            packed = os.fspath(destination).endswith(".gz")
             # Without a name and a time inside, so that the same rows are the same bytes.
-            binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if packed else raw
+            gz = destination.endswith(".gz")
+            binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if gz else raw
             with io.TextIOWrapper(binary, encoding, newline="") as file:
                 yield file
-            if not overwrite:  # somebody else may have written it meanwhile
+            if not overwrite:  # another program may have written it in the meantime
                 _check_new(destination)
-
-
-_loading = Lock()
 
 
 def score_partition(
     table: pd.DataFrame, model: str | os.PathLike = "models/RNN.pt", column: str = "review"
 ) -> pd.DataFrame:
-    """A copy of `table` with the columns `probability` (of positive, float64) and `prediction`
-    (Int64: 0 or 1) added; both are missing where the review is.
+    """A copy of `table` with two more columns: `probability` (of positive, float64) and
+    `prediction` (Int64: 0 or 1), both missing where the review is missing or blank.
 
-    A plain function, so that a cluster can send it to its workers; each process loads `model`
-    once. With ``functools.partial``, or as keywords of Dask's `map_partitions`, it is told another
-    model or column.
+    A cluster can send this function to its workers; each process loads `model` once. Give other
+    arguments with ``functools.partial``, or as keywords of Dask's `map_partitions`.
 
     Raises:
-        CheckpointError: `model` cannot be loaded, see `load`.
-        ValueError: `table` has no column of that name or two, or one of the added ones already.
+        CheckpointError: `model` cannot be loaded (see `load`).
+        ValueError: `table` has no or several columns of that name, or one of the two already.
     """
     if column not in table.columns:
         found = ", ".join(map(str, table.columns))
@@ -282,16 +356,16 @@ def score_partition(
         raise ValueError(f"there are several columns named {column}: rename all but one")
     if clash := set(ADDED_COLUMNS) & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
-    given = table[column]
-    there = given.notna() & (given.astype("string").str.strip() != "").fillna(False)
-    probabilities = np.full(len(table), np.nan)
-    with _loading:  # threads of one process wait for one another instead of loading it twice
-        loaded = _loaded(os.fspath(resolve(model)))
-    texts = given[there].astype(str).tolist()
-    probabilities[there.to_numpy(bool)] = score_texts(loaded, texts).probabilities
+    texts = table[column].astype("string").fillna("").tolist()
+    probabilities, _ = score_texts(_load_once(resolve(model)), texts)
     positive = pd.array(probabilities > 0.5, "Int64")
     positive[np.isnan(probabilities)] = pd.NA
     return table.assign(**dict(zip(ADDED_COLUMNS, (probabilities, positive), strict=True)))
 
 
-_loaded = lru_cache(maxsize=2)(load)
+_load_cached, _loading = lru_cache(maxsize=2)(load), Lock()
+
+
+def _load_once(path: Path) -> Pipeline | Blend:
+    with _loading:  # or each thread would load it
+        return _load_cached(path)
