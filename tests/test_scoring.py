@@ -11,6 +11,7 @@ from threading import Thread
 
 import pandas as pd
 import pytest
+from sentiment_helpers.workers import score_in_order
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import (
@@ -27,7 +28,6 @@ from sentiment_helpers.__main__ import main
 from sentiment_helpers.report.experiments import tfidf_pairs
 from sentiment_helpers.storage import text_file
 from sentiment_helpers.storage.text_file import ReviewFileError
-from sentiment_helpers.workers import score_in_order
 
 
 @pytest.fixture(scope="module")

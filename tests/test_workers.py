@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentiment_helpers.workers import score_in_order, score_texts
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -26,7 +27,6 @@ from sentiment_helpers import (
 )
 from sentiment_helpers.report.experiments import tfidf_pairs
 from sentiment_helpers.storage.pt_file import CheckpointError
-from sentiment_helpers.workers import score_in_order, score_texts
 
 MODEL = Path(__file__).parents[1] / "models" / "RNN-report.pt"
 
