@@ -81,6 +81,7 @@ def read(path: str | os.PathLike) -> dict:
         _check_tensors(content)
     except Exception as error:  # bytes that are no archive fail in many ways
         reason = getattr(error, "strerror", None) or str(error)
+        reason = reason.split(". ")[0]  # PyTorch goes on with advice to trust the file
         raise CheckpointError(f"cannot read {path}: {reason:.300}") from None
     return content
 
