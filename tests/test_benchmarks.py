@@ -9,7 +9,7 @@ from benchmarks import growth, recipe_text, stages
 from benchmarks.__main__ import row
 from benchmarks.measure import Line, NotTheSame, Run, check
 from benchmarks.recipe import packed_twin
-from sentiment_helpers import WordBiRNN, clean, text, tokens
+from sentiment_helpers import WordBiRNN, clean, tokens
 
 
 @pytest.mark.parametrize("name", stages.STAGES)
@@ -48,7 +48,7 @@ def test_check():
 
 
 def test_the_recipe_reads_reviews_as_this_package_does(reviews):
-    """NLTK's rules on whole reviews give the words that are found chunk by chunk."""
+    """NLTK's rules on whole reviews give the words that are found piece by piece."""
     odd = [
         "cannot",
         "can-not",
@@ -65,7 +65,6 @@ def test_the_recipe_reads_reviews_as_this_package_does(reviews):
     for review in [*reviews["review"][:500], *odd]:
         assert recipe_text.words(review) == clean(review)
         assert recipe_text.tokens(review) == tokens(review)
-    assert text.chunk_words(["don't", "", "films'"]) == ["n't", "\n", "\n", "films", "\n"]
 
 
 def test_growth(tmp_path):
