@@ -1,123 +1,95 @@
-"""From texts to arrays: scikit-learn transformers over GloVe vectors. No networks."""
+"""Vectorization: scikit-learn transformers that make arrays of texts, with GloVe's word vectors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import ClassVar, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.classifiers.bounds import (
-    MAX_ID,
-    MAX_LENGTH,
-    Number,
-    check_vectors,
-    distinct_words,
-    increasing,
-)
-from sentiment_helpers.fast.many_texts import MISSING, NO_TEXTS, Corpus, known_words, read
-from sentiment_helpers.glove import MAX_VALUES, Glove
-from sentiment_helpers.text import chunk_tokens, chunk_words, chunks
+from sentiment_helpers.fast.many_texts import MISSING, Corpus, read
+from sentiment_helpers.glove import MAX_DIMENSIONS, Glove
+from sentiment_helpers.text import clean, piece_tokens, pieces, tokens
 
 FREQUENT_WORDS = 50_000
-"""How many of GloVe's most frequent words a fitted `MeanEmbedding` knows beside those of its
+"""How many of GloVe's most frequent words a fitted `MeanEmbedding` keeps besides those of its
 training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
 
+PADDING, UNKNOWN = 0, 1  # ids that are no words; a word's id is its row in GloVe's table plus 2
 
-def check_range(name: str, value, low: float, high: float) -> None:
-    """`ValueError` where `value` is no number from `low` to `high`, or no whole number where both
-    are whole numbers. True and False are no numbers."""
-    kind, word = (Integral, "whole number") if isinstance(low, int) else (Real, "number")
-    if (
-        isinstance(value, bool | np.bool_)
-        or not isinstance(value, kind)
-        or not low <= value <= high
-    ):
-        raise ValueError(f"{name} is {value!r:.80}; it must be a {word} from {low:,} to {high:,}")
+MAX_LENGTH, MAX_ID = 2**14, 2**24
+"""Bounds of a saved model, and so of its memory: words read of a review, and ids. The longest of
+50,000 reviews has 2,800 words; GloVe's largest table has 2.2 million rows."""
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
-    """Texts to rows of an array, by way of corpora. `_words_of` says what a chunk's words are,
-    `_learn` takes what it needs from corpora, `_rows` makes of one the array (N, …) and counts the
-    words of each text and the known ones of these, (N,) each."""
-
-    _words_of: ClassVar[Callable[[list[str]], list[str]]]
-    _parameter_constraints: ClassVar[dict[str, list]] = {"glove": [Glove]}
+    """Texts to the rows of an array. A subclass has `_words_of`, which is `text.clean` or
+    `text.tokens`; `_learn`, which gets the distinct words of the training texts; and `_rows`, which
+    is `transform_counted` for a corpus."""
 
     def fit(self, texts: Iterable[str], y=None) -> Self:
-        """Learn from texts; `y` is ignored. Raises as `transform` does, and `ValueError` for a
-        parameter out of range (scikit-learn's `InvalidParameterError`)."""
-        self._validate_params()
-        return self._learn(read(texts, self._words_of))
+        """Learn from texts; `y` is ignored. `ValueError` as in `transform`, or wrong parameters."""
+        self._check_parameters()
+        self._learn({word for corpus in read(texts, self._words_of) for word in corpus.words})
+        return self
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
-        """A row for each text, see the class.
-
-        Raises:
-            ValueError: `texts` is one string instead of several, or holds something else.
-        """
+        """A row for each text, see the class. `ValueError` if `texts` are not several strings."""
         return self.transform_counted(texts)[0]
 
     def transform_counted(self, texts: Iterable[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What `transform` gives; and, (N,) int64, each text's number of words and of known ones.
-        Raises as `transform` does."""
+        """What `transform` gives; and, (N,) int64 each, how many words each text has, and how many
+        of these are known. `ValueError` as in `transform`."""
         check_is_fitted(self)
-        return self._all(read(texts, self._words_of))
+        parts = [self._rows(corpus) for corpus in read(texts, self._words_of)]
+        return tuple(map(np.concatenate, zip(*parts, strict=True)))
 
     def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
-        """What `fit` and then `transform` give, with the texts read once."""
-        self._validate_params()
+        """What `fit` and then `transform` give; the texts are read once."""
+        self._check_parameters()
         corpora = list(read(texts, self._words_of))
-        return self._learn(corpora)._all(corpora)[0]
+        self._learn({word for corpus in corpora for word in corpus.words})
+        return np.concatenate([self._rows(corpus)[0] for corpus in corpora])
 
-    def _all(self, corpora: Iterable[Corpus]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        parts = [self._rows(corpus) for corpus in corpora] or [self._rows(NO_TEXTS)]
-        rows, words, known = zip(*parts, strict=True)
-        return np.concatenate(rows), np.concatenate(words), np.concatenate(known)
+    def _check_parameters(self) -> None:
+        if not isinstance(self.glove, Glove):
+            raise ValueError(f"glove is {self.glove!r:.80}; it must be what load_glove returns")
 
 
 class MeanEmbedding(CorpusTransformer):
     """A review as the mean of the vectors of its distinct known words (report, 2nd step): (N, D)
     float32, zeros where no word is known.
 
-    `fit` decides which vectors are kept: those of the words in the training reviews and of
-    GloVe's `FREQUENT_WORDS`, rounded to float16. Only these are used from then on, so a model
-    that is saved and loaded computes exactly what it computed before.
-
-    Args:
-        glove: the vectors to choose from.
+    `fit` keeps the vectors that `glove` has for the words in the training reviews, and those of
+    its `FREQUENT_WORDS` first words, rounded to float16. `transform` uses no others, so that a
+    saved model computes the same.
 
     Attributes:
-        glove_: the chosen vectors, a `Glove` of (V, D) float32.
+        glove_: the kept vectors, a `Glove` of (V, D) float32.
     """
 
-    _words_of = staticmethod(chunk_words)
+    _words_of = staticmethod(clean)
 
     def __init__(self, glove: Glove):
         self.glove = glove
 
-    def _learn(self, corpora: Iterable[Corpus]) -> Self:
+    def _learn(self, words: set[str]) -> None:
         index = self.glove.index
-        words = {word for corpus in corpora for word in corpus.words}
         used = {index[word] for word in words if word in index}
         rows = sorted(used.union(range(min(FREQUENT_WORDS, len(index)))))
         kept = [self.glove.words[row] for row in rows]
-        vectors = self.glove.vectors[rows]
+        vectors = self.glove.vectors[rows]  # (V, D)
         check_vectors(vectors, kept)
-        vectors = vectors.astype(np.float16).astype(np.float32)
-        self.glove_ = Glove(self.glove.name, kept, vectors)
-        return self
+        self.glove_ = Glove(self.glove.name, kept, vectors.astype(np.float16).astype(np.float32))
 
     def _rows(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        bags, words = corpus.counts(self.glove_.index)  # (N, V), (N,)
-        known = bags.sum(axis=1).astype(np.int64)  # (N,)
-        bags.data[:] = 1  # a word counts once, however often it stands there
-        distinct = np.diff(bags.indptr)  # (N,)
-        means = bags @ self.glove_.vectors / np.maximum(distinct, 1)[:, None].astype(np.float32)
-        return means, words, known
+        bags, words, known = corpus.counts(self.glove_.index)  # (N, V), (N,), (N,)
+        bags.data[:] = 1  # a word counts once, however often it occurs
+        distinct = np.maximum(np.diff(bags.indptr), 1)[:, None].astype(np.float32)  # (N, 1)
+        return bags @ self.glove_.vectors / distinct, words, known
 
     def get_state(self) -> dict:
         """What `transform` needs, as tensors and plain values."""
@@ -129,86 +101,75 @@ class MeanEmbedding(CorpusTransformer):
         }
 
     @classmethod
-    def from_state(cls, state: dict) -> "MeanEmbedding":
-        """A fitted transformer again; its `glove` is just the vectors that it kept. `ValueError`
-        where there are not as many words, or vectors of more than `glove.MAX_VALUES`."""
+    def from_state(cls, state: dict) -> Self:
+        """The fitted transformer that gave `state`; `ValueError` if none can have given it."""
         count, size = state["vectors"].shape
-        if size > MAX_VALUES:
-            raise ValueError(f"vectors of {size:,} values are more than {MAX_VALUES:,}")
+        if size > MAX_DIMENSIONS:
+            raise ValueError(f"vectors of {size:,} values are more than {MAX_DIMENSIONS:,}")
         words = distinct_words(state["words"], count)
-        vectors = state["vectors"].numpy().astype(np.float32)
-        embedding = cls(Glove(state["name"], words, vectors))
+        embedding = cls(Glove(state["name"], words, state["vectors"].numpy().astype(np.float32)))
         embedding.glove_ = embedding.glove
         return embedding
 
 
-PADDING, UNKNOWN = 0, 1
-"""The two ids that are no words; a word's id is its row in GloVe's table plus 2."""
-
-
 class TokenIds(CorpusTransformer):
-    """A review as the ids of its words in order: every word, and each "!" and "?": (N, max_length)
-    int32, right-padded with 0. A text without any word is one unknown word.
+    """A review as the ids of its words in order, and of each "!" and "?": (N, max_length) int32,
+    padded on the right with 0. A text without words is one unknown word, 1.
 
     A word's id is its row in `glove` plus 2, so that it means the same in every fold and every
-    process; 0 is padding, 1 an unknown word. A hyphenated word that is unknown is read as its
-    parts. `fit` only notes which words the training reviews hold: those are the known ones.
+    process. `fit` finds which words the training reviews have: those are the known ones. An
+    unknown word with hyphens is read as its parts.
 
     Args:
-        glove: whose words have ids.
-        max_length: words kept of a review, at most `MAX_LENGTH`; of a longer one its beginning
-            and its end, a half each.
+        glove: its words have ids.
+        max_length: words read of a review, half at its beginning, half at its end; 1 to 16,384.
 
     Attributes:
         ids_: the id of each known word.
     """
 
-    _words_of = staticmethod(chunk_tokens)
-    _parameter_constraints = CorpusTransformer._parameter_constraints | {
-        "max_length": [Number(Integral, 1, MAX_LENGTH, closed="both")]
-    }
+    _words_of = staticmethod(tokens)
 
     def __init__(self, glove: Glove, max_length: int = 400):
         self.glove = glove
         self.max_length = max_length
 
     def origins(self, text: str) -> list[int]:
-        """For each id that `transform` gives for `text`, which piece of it (`text.pieces`) it is
-        from; nothing for a text without any word."""
-        words = self._read_as(chunk_tokens(chunks(text)))
-        end = np.array([word == "\n" for word in words], bool)
-        return self._kept(end.cumsum()[~end]).tolist()
+        """From which of its `text.pieces` each id of `text` is; [] for a text without words."""
+        words = [self._known_parts(piece_tokens(piece)) for piece in pieces(text)]
+        numbers = [number for number, some in enumerate(words) for _ in some]
+        return self._both_ends(np.array(numbers, int)).tolist()
 
-    def _learn(self, corpora: Iterable[Corpus]) -> Self:
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_range("max_length", self.max_length, 1, MAX_LENGTH)
+
+    def _learn(self, words: set[str]) -> None:
         index = self.glove.index
-        words = {word for corpus in corpora for word in corpus.words}
-        words |= {part for word in words for part in word.split("-")}
+        words = words | {part for word in words for part in word.split("-")}
         self.ids_ = {word: index[word] + 2 for word in words if word in index}
-        return self
 
     def _rows(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        ids, ends = corpus._replace(words=self._read_as(corpus.words)).places(self.ids_)
-        known = known_words(ids, ends)
+        corpus = corpus._replace(words=self._known_parts(corpus.words))
+        ids, ends, known = corpus.places(self.ids_)  # (W,), (N + 1,), (N,)
         ids[ids == MISSING] = UNKNOWN
         rows = np.zeros((len(known), self.max_length), np.int32)
         rows[:, 0] = UNKNOWN
         for row, (start, end) in zip(rows, pairwise(ends), strict=True):
-            kept = self._kept(ids[start:end])
-            row[: len(kept)] = kept
+            read_ids = self._both_ends(ids[start:end])
+            row[: len(read_ids)] = read_ids
         return rows, np.diff(ends), known
 
-    def _kept(self, values: np.ndarray) -> np.ndarray:
-        """Of the values for a review's words in order, those of the words that are read."""
+    def _both_ends(self, values: np.ndarray) -> np.ndarray:
+        """Of a value for each word of a review, those of the words that are read."""
         if len(values) <= self.max_length:
             return values
-        end = self.max_length // 2
-        return np.concatenate([values[: self.max_length - end], values[len(values) - end :]])
+        half = self.max_length // 2
+        return np.delete(values, slice(self.max_length - half, len(values) - half))
 
-    def _read_as(self, words: list[str]) -> list[str]:
-        """The words with the parts of hyphenated ones that are unknown in their place."""
-        return [
-            part for word in words for part in ((word,) if word in self.ids_ else word.split("-"))
-        ]
+    def _known_parts(self, words: list[str]) -> list[str]:
+        """`words`, but unknown ones with hyphens as their parts."""
+        return [part for w in words for part in ([w] if w in self.ids_ else w.split("-"))]
 
     def get_state(self) -> dict:
         """What `transform` needs, as tensors and plain values."""
@@ -220,40 +181,71 @@ class TokenIds(CorpusTransformer):
         }
 
     @classmethod
-    def from_state(cls, state: dict) -> "TokenIds":
-        """A fitted transformer again; its `glove` is only the words that it knew, no vectors.
-        `ValueError` where words, ids or length cannot be its own."""
+    def from_state(cls, state: dict) -> Self:
+        """The fitted transformer that gave `state`; `ValueError` if none can have given it."""
         ids = state["ids"].tolist()
         words = distinct_words(state["words"], len(ids))
-        length = state["max_length"]
-        if type(length) is not int or not 1 <= length <= MAX_LENGTH:
-            raise ValueError(f"max_length is {length!r:.80}, not between 1 and {MAX_LENGTH}")
         increasing(state["ids"].sort().values, UNKNOWN + 1, MAX_ID)
-        transformer = cls(Glove("words", words, np.empty((len(words), 0))), length)
+        transformer = cls(Glove("words", words, np.empty((len(words), 0))), state["max_length"])
+        transformer._check_parameters()
         transformer.ids_ = dict(zip(words, ids, strict=True))
         return transformer
 
 
 class Coverage(NamedTuple):
-    """How much of some reviews a table of vectors knows."""
+    """How many words of some reviews a table of vectors has."""
 
     words: int  # that `clean` leaves, repeated ones included
     known: int  # of these
-    without: int  # reviews with no known word
+    without: int  # reviews without a known word
 
     @property
     def share(self) -> float:
-        """The part of the words that is known; NaN where there are none."""
+        """Which part of the words is known; NaN if there are none."""
         return self.known / self.words if self.words else float("nan")
 
 
 def coverage(texts: Iterable[str], glove: Glove) -> Coverage:
-    """How many words of `texts` are in `glove`, and how many texts have none that is."""
-    words = known = without = 0
-    for corpus in read(texts, chunk_words):
-        places, ends = corpus.places(glove.index)
-        of_each = known_words(places, ends)
-        words += len(places)
-        known += int(of_each.sum())
-        without += int((of_each == 0).sum())
-    return Coverage(words, known, without)
+    """How many words of `texts` are in `glove`; `ValueError` as in `MeanEmbedding.transform`."""
+    counts = np.zeros(3, np.int64)
+    for corpus in read(texts, clean):
+        places, _, known = corpus.places(glove.index)
+        counts += len(places), known.sum(), (known == 0).sum()
+    return Coverage(*counts.tolist())
+
+
+def check_range(name: str, value, low: float, high: float) -> None:
+    """`ValueError` where `value` is no number from `low` to `high`, or no whole number where both
+    are whole numbers. True and False are no numbers."""
+    kind, word = (Integral, "whole number") if isinstance(low, int) else (Real, "number")
+    known = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+    if not known or np.finfo(float).max < value < high:  # a whole number that no float can hold
+        raise ValueError(f"{name} is {value!r:.80}; it must be a {word} from {low:,} to {high:,}")
+
+
+def check_vectors(vectors: np.ndarray, words: Sequence[str]) -> None:
+    """`ValueError` with the first of `words` (V,) whose vector, of (V, D), is not finite or too
+    large for float16, in which models keep vectors."""
+    wrong = ~(np.abs(vectors) <= np.finfo(np.float16).max).all(axis=1)  # (V,)
+    if wrong.any():
+        raise ValueError(
+            f"the vector of {words[wrong.argmax()]!r:.80} holds NaN, infinity or a value beyond "
+            f"±65,504: give other vectors, or scale these down"
+        )
+
+
+def distinct_words(text: str, count: int) -> list[str]:
+    """The words of a saved table, a line each; `ValueError` if not `count` distinct ones."""
+    words = text.split("\n") if count else []
+    if not len(words) == len(set(words)) == count:
+        raise ValueError(f"{count} distinct words are needed, and there are {len(set(words))}")
+    return words
+
+
+def increasing(values: torch.Tensor, low: int, high: int) -> np.ndarray:
+    """Saved ids (N,) as an array; `ValueError` unless they increase, from `low` to below `high`."""
+    ids = values.numpy()
+    within = np.concatenate([[low - 1], ids, [high]])
+    if not (within[1:] > within[:-1]).all():
+        raise ValueError(f"ids are not increasing from {low} on, below {high}")
+    return ids

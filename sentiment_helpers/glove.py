@@ -33,7 +33,7 @@ SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
 MAX_WORDS = 10_000_000  # the largest of Stanford's tables has 2.2 million
 MAX_LINE = 2**20  # bytes; 300 values take 3,000
-MAX_VALUES = 4096  # a word
+MAX_DIMENSIONS = 4096  # a word
 _HEADER = 128  # bytes of a .npy header, for any table that fits on a disk
 _log = logging.getLogger(__name__)
 
@@ -168,8 +168,8 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
     with _file(source, member) as file:
         # As in the parser, "\r" alone ends a line too.
         columns = len(re.split(rb"[\r\n]", file.readline(MAX_LINE), maxsplit=1)[0].split(b" "))
-    if columns - 1 > MAX_VALUES:
-        raise GloveFileError(f"{source}: line 1 has more than {MAX_VALUES:,} values")
+    if columns - 1 > MAX_DIMENSIONS:
+        raise GloveFileError(f"{source}: line 1 has more than {MAX_DIMENSIONS:,} values")
     rows, names = 0, [str(i) for i in range(columns)]
     types = dict.fromkeys(names, pyarrow.float32()) | {"0": pyarrow.string()}
     try:

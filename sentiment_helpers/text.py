@@ -1,17 +1,16 @@
-"""A review's words, in order. Knows nothing of vectors or tables.
+"""Cleaning: a review's words, plainly, one review at a time.
 
-A review is cut at white space into chunks, and the words of a chunk do not depend on the others:
-most chunks recur, so that for many reviews (`corpus.py`) each *distinct* one is read once.
+A review is read piece by piece; a piece is what stands between white space. `fast/many_texts.py`
+finds the same words in many reviews, sooner.
 """
 
 import html
 import re
-from collections.abc import Iterable, Iterator
 
 from nltk.tokenize import NLTKWordTokenizer
 
 NEGATIONS = frozenset("not no nor n't never none nobody nothing neither nowhere without".split())
-"""Words that turn a judgement round; always kept."""
+"""Words that reverse a judgement. They are always kept."""
 
 STOP_WORDS = frozenset(
     # pronouns and determiners
@@ -26,114 +25,80 @@ STOP_WORDS = frozenset(
     "to from up down in out on off over under upon and but if or because as until while than so "
     "again further then once here there when where why how now just only also very too".split()
 )
-"""English function words: the ground that NLTK's list covers, less every negation."""
+"""English function words: about those of NLTK's list, without the negations."""
 
 APOSTROPHES = "‘’`´"
-_HALVES = re.compile("[\ud800-\udfff]")  # of characters, which nothing but Python can hold
-# Tags, and comments without another one's beginning inside: so nothing is scanned twice.
+# Tags and comments. A comment ends before another one begins, so that no text is scanned twice.
 _MARKUP = re.compile(r"<(?:!--(?:[^<-]|<(?!!--)|-(?!->))*+--|/?[A-Za-z][^<>]*)>")
-# A line with what a Treebank contraction needs: an apostrophe, or one of its six fused words. What
-# is longer than a thousand characters is no word, and could keep its patterns busy for minutes.
-_CONTRACTION = re.compile(r"(?m)^(?!.{1001}).*?(?:'|cannot|gimme|gonna|gotta|lemme|wanna).*$")
-# Treebank's own rule for the full stop that ends a sentence, but before any white space.
-FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
-# Letters, with hyphens and apostrophes inside; nothing of a token that touches a digit.
-WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)|\n")
-# What `tokens` keeps of a token: letters and digits, with hyphens and apostrophes inside; the short
-# forms that Treebank's rules split off ("n't", "'s"); marks that carry feeling.
-TOKEN = re.compile(r"(?:(?<!\S)'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]|\n")
-TREEBANK = 2**18  # characters given to it at a time: each of its patterns has to end in 5 seconds
-_treebank = NLTKWordTokenizer()
-
-
-def plain(text: str) -> str:
-    """`text` in lower case, markup taken out first.
-
-    Markup goes before punctuation does, or else ``<br />`` would leave the word "br". Entities
-    such as ``&amp;`` become their characters.
-    """
-    return _without_markup(text).lower()
-
-
-def chunks(text: str) -> list[str]:
-    """The pieces of `plain` text between white space."""
-    return plain(text).split()
-
-
-def pieces(text: str) -> list[str]:
-    """What `chunks` returns, as many of them, but in the case in which they were written."""
-    return _without_markup(text).split()
-
-
-def _without_markup(text: str) -> str:
-    if "<" in text:
-        text = _MARKUP.sub(" ", text)
-    text = html.unescape(text) if "&" in text else text
-    return text if text.isascii() else _HALVES.sub("\ufffd", text)
-
-
-def chunk_words(chunks: Iterable[str]) -> list[str]:
-    """The words in pieces returned by `chunks`, in order, without numbers, punctuation and stop
-    words; a "\\n" stands behind those of each piece.
-
-    Curly apostrophes become straight ones, without which "don’t" would lose its negation.
-    NLTK's Treebank rules then split contractions ("didn't" → "did", "n't").
-    """
-    return [word for word in WORD.findall(_cut(chunks)) if word not in STOP_WORDS]
-
-
-def chunk_tokens(chunks: Iterable[str]) -> list[str]:
-    """Every word in pieces returned by `chunks`, in order: stop words and numbers too, and each
-    "!" and "?"; a "\\n" stands behind those of each piece."""
-    return TOKEN.findall(_cut(chunks))
-
-
-def _cut(chunks: Iterable[str]) -> str:
-    """The pieces, a line each, with a space where Treebank's rules cut.
-
-    They cut inside a run of letters only at a contraction, so only pieces with one are given to
-    them; and all at once, since thirty patterns take as long to start as to read a page.
-    """
-    lines = "\n".join([*chunks, ""]).replace("\0", "")
-    for apostrophe in APOSTROPHES:
-        lines = lines.replace(apostrophe, "'")
-    cut = []
-    for some in _batches(_CONTRACTION.findall(lines)):
-        text = " \0 ".join([*some, ""])  # a word of its own parts the pieces
-        tokens = _treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", text))
-        cut += " ".join(tokens).split("\0")[:-1]
-    cut = iter(cut)
-    return _CONTRACTION.sub(lambda _: next(cut), lines)
-
-
-def _batches(pieces: list[str]) -> Iterator[list[str]]:
-    """The pieces in order, some `TREEBANK` characters at a time."""
-    batch, characters = [], 0
-    for piece in pieces:
-        batch.append(piece)
-        characters += len(piece)
-        if characters > TREEBANK:
-            yield batch
-            batch, characters = [], 0
-    yield batch
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file and no font can show
+# What each contraction has: an apostrophe, or it is one of Treebank's six fused words.
+CONTRACTION = re.compile("'|cannot|gimme|gonna|gotta|lemme|wanna")
+MAX_CONTRACTION = 1000  # characters; a longer piece is no word, and can keep the rules busy
+# Letters, with hyphens and apostrophes inside; nothing that touches a digit.
+WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
+# Letters and digits, with hyphens and apostrophes inside; what Treebank's rules split off ("n't",
+# "'s"); marks that carry feeling.
+TOKEN = re.compile(r"(?:(?<!\S)'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]")
+treebank = NLTKWordTokenizer()
 
 
 def clean(text: str) -> list[str]:
-    """The words of a review, in order, as the report cleans them (its 2nd step).
+    """The words of a review, in order, as the report cleans them (2nd step).
 
-    Markup out, lower case, Treebank tokens, then punctuation, numbers and stop words out;
-    negations (`NEGATIONS`) stay.
+    Without markup, in lower case, cut by NLTK's Treebank rules; then without punctuation, numbers
+    and stop words. Negations (`NEGATIONS`) stay.
 
     >>> clean("I did NOT like it.<br />It isn't worth 10 dollars!")
     ['not', 'like', "n't", 'worth', 'dollars']
     """
-    return [word for word in chunk_words(chunks(text)) if word != "\n"]
+    words = [word for piece in pieces(text) for word in WORD.findall(split_contraction(piece))]
+    return [word for word in words if word not in STOP_WORDS]
 
 
 def tokens(text: str) -> list[str]:
     """All words of a review, in order, for networks that read them one after another.
 
+    Stop words and numbers stay, and so does each "!" and "?".
+
     >>> tokens("It isn't worth 10 dollars!<br />A well-made mess...")
     ['it', 'is', "n't", 'worth', '10', 'dollars', '!', 'a', 'well-made', 'mess']
     """
-    return [token for token in chunk_tokens(chunks(text)) if token != "\n"]
+    return [token for piece in pieces(text) for token in piece_tokens(piece)]
+
+
+def pieces(text: str) -> list[str]:
+    """What stands between white space in `text` without its markup, as it is written."""
+    return without_markup(text).split()
+
+
+def piece_tokens(piece: str) -> list[str]:
+    """What `tokens` gives for one of the `pieces` of a text."""
+    return TOKEN.findall(split_contraction(piece))
+
+
+def without_markup(text: str) -> str:
+    """`text` without tags and comments; entities such as ``&amp;`` become their characters.
+
+    This comes before punctuation goes, because ``<br />`` would leave the word "br".
+    """
+    text = html.unescape(_MARKUP.sub(" ", text))
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+def split_contraction(piece: str) -> str:
+    """A piece in lower case; a contraction with spaces between its parts: "didn't" → "did n't".
+
+    NLTK's Treebank rules cut a run of letters only where it is a contraction, so that no other
+    piece needs them.
+    """
+    piece = straighten(piece.lower())
+    if len(piece) > MAX_CONTRACTION or not CONTRACTION.search(piece):
+        return piece
+    return " ".join(treebank.tokenize(piece + " "))  # they find some short forms by the space
+
+
+def straighten(text: str) -> str:
+    """`text` with straight apostrophes, because "don’t" would lose its negation; without NULs."""
+    for apostrophe in APOSTROPHES:
+        text = text.replace(apostrophe, "'")
+    return text.replace("\0", "")

@@ -188,9 +188,9 @@ def test_a_carriage_return_ends_a_line_too(source):
 
 def test_wide_tables_are_refused(source):
     """Before anything is parsed."""
-    source.write_text("a" + " 1" * module.MAX_VALUES + "\n")
-    assert load_glove(source).vectors.shape == (1, module.MAX_VALUES)
-    source.write_text("a" + " 1" * (module.MAX_VALUES + 1) + "\n")
+    source.write_text("a" + " 1" * module.MAX_DIMENSIONS + "\n")
+    assert load_glove(source).vectors.shape == (1, module.MAX_DIMENSIONS)
+    source.write_text("a" + " 1" * (module.MAX_DIMENSIONS + 1) + "\n")
     with pytest.raises(GloveFileError, match="line 1 has more than 4,096 values"):
         load_glove(source)
 

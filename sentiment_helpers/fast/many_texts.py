@@ -1,9 +1,12 @@
-"""Many texts at once: each distinct chunk of them read once. Knows no vectors.
+"""The words of many texts, sooner.
 
-The 5.8 million chunks of 25,000 reviews are 236,000 distinct ones. Apache Arrow splits the texts
-and numbers their chunks, on all cores; what is done per word is then done per distinct chunk.
+The plain twins are `text.clean` and `text.tokens`; `test_the_words_of_any_text` in
+`tests/test_many_texts.py` holds the words equal. The 5.8 million pieces (what stands between white
+space) of 25,000 reviews are 236,000 distinct ones, and each distinct one is read once. Apache Arrow
+splits the texts and numbers their pieces, on all cores.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, repeat
@@ -14,94 +17,99 @@ import pyarrow as pa
 from pyarrow import compute
 from scipy.sparse import csr_array
 
-from sentiment_helpers.text import plain
+from sentiment_helpers.text import (
+    CONTRACTION,
+    MAX_CONTRACTION,
+    STOP_WORDS,
+    TOKEN,
+    WORD,
+    clean,
+    straighten,
+    treebank,
+    without_markup,
+)
 
-BATCH = 1024  # texts that are split at a time: what a processor's cache holds
-BATCHES = 32  # in one corpus, which takes about a kilobyte for each text
+SLICE = 1024  # texts that Arrow splits at a time: what a processor's cache holds
+SLICES = 32  # in one corpus, which takes about a kilobyte for each text
+PORTION = 256  # contractions for Treebank at a time: each of its patterns has to end in 5 seconds
 MISSING, END = -1, -2
+# Treebank's own rule for the full stop that ends a text, but before any white space.
+FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
+_WORD_OR_END, _TOKEN_OR_END = (re.compile(rf"{part.pattern}|\n") for part in (WORD, TOKEN))
 
 
 class Corpus(NamedTuple):
-    """Some texts, as the words of their distinct chunks.
+    """Some texts, as the words of their distinct pieces.
 
     Attributes:
-        words: of each distinct chunk in turn; "\\n" ends a chunk.
-        chunks: (M,) int32, the number of each chunk of each text, in order.
-        ends: (N + 1,) int64: text n is `chunks[ends[n] : ends[n + 1]]`.
+        words: of each distinct piece in turn; "\\n" ends a piece.
+        pieces: (M,) int32, the number of each piece of each text, in order.
+        ends: (N + 1,) int64: text n is `pieces[ends[n] : ends[n + 1]]`.
     """
 
     words: list[str]
-    chunks: np.ndarray
+    pieces: np.ndarray
     ends: np.ndarray
 
-    def places(self, index: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
-        """The place in `index` of each word of each text, -1 where it has none, (W,) int32; and
-        (N + 1,) int64: text n has `places[ends[n] : ends[n + 1]]`."""
+    def places(self, index: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The place in `index` of each word of each text, (W,) int32, -1 where it has none; `ends`,
+        (N + 1,) int64: text n has `places[ends[n] : ends[n + 1]]`; and how many words of each text
+        have a place, (N,) int64."""
         found = map({**index, "\n": END}.get, self.words, repeat(MISSING))
         found = np.fromiter(found, np.int32, len(self.words))
         ends = np.flatnonzero(found == END)
-        ends = np.append(0, ends - np.arange(len(ends)))  # (C + 1,) of each distinct chunk
+        ends = np.append(0, ends - np.arange(len(ends)))  # (P + 1,) of each distinct piece
         found = found[found != END]
-        sizes = np.diff(ends)[self.chunks]  # (M,) words of each chunk
+        sizes = np.diff(ends)[self.pieces]  # (M,) words of each piece
         after = sizes.cumsum()
-        # A chunk's first word stands at its `ends`; each further one is one further on.
-        at = np.repeat(ends[self.chunks] - (after - sizes), sizes)
+        # A piece's first word stands at its `ends`; each further one is one further on.
+        at = np.repeat(ends[self.pieces] - (after - sizes), sizes)
         at += np.arange(len(at))
-        return found[at], np.append(0, after)[self.ends]
+        places, ends = found[at], np.append(0, after)[self.ends]
+        known = np.append(0, (places != MISSING).cumsum())[ends]
+        return places, ends, np.diff(known)
 
-    def counts(self, index: Mapping[str, int]) -> tuple[csr_array, np.ndarray]:
-        """(N, V) float32, V places: how often each text holds the word at each place in `index`;
-        and (N,) int64, how many words each text has."""
-        places, ends = self.places(index)
-        known = np.append(0, known_words(places, ends).cumsum())
+    def counts(self, index: Mapping[str, int]) -> tuple[csr_array, np.ndarray, np.ndarray]:
+        """How often each text has the word at each of the V places in `index`, (N, V) float32; and
+        (N,) int64 each, how many words each text has, and how many of these have a place."""
+        places, ends, known = self.places(index)
+        places = places[places != MISSING]
+        bounds = np.append(0, known.cumsum())
         counts = csr_array(
-            (np.ones(known[-1], np.float32), places[places != MISSING], known),
-            (len(known) - 1, len(index)),
+            (np.ones(len(places), np.float32), places, bounds), (len(known), len(index))
         )
         counts.sum_duplicates()
-        return counts, np.diff(ends)
+        return counts, np.diff(ends), known
 
 
-NO_TEXTS = Corpus([], np.empty(0, np.int32), np.zeros(1, np.int64))
-
-
-def known_words(places: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(N,) int64: of each text's words, how many have a place; arguments as `Corpus.places` gives
-    them."""
-    return np.diff(np.append(0, (places != MISSING).cumsum())[ends])
-
-
-def read(texts: Iterable[str], words_of: Callable[[list[str]], list[str]]) -> Iterator[Corpus]:
-    """The texts in slices, of which `words_of` (one of `text.chunk_words` and `text.chunk_tokens`)
-    says what a chunk's words are.
+def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator[Corpus]:
+    """The words that `words_of`, `text.clean` or `text.tokens`, gives for each text: a corpus
+    for every 32,768 texts, and an empty one for no texts.
 
     Raises:
         ValueError: `texts` is one string instead of several, or holds something else.
     """
-    texts = _checked(texts)
+    slices = _slices(texts)
     with ThreadPoolExecutor() as threads:
-        while parts := list(threads.map(_split, islice(_batches(texts), BATCHES))):
-            lengths, chunks = zip(*parts, strict=True)
-            chunks = pa.chunked_array(chunks).unify_dictionaries().chunks
+        while parts := list(threads.map(_numbered_pieces, islice(slices, SLICES))):
+            sizes, pieces = zip(*parts, strict=True)
+            pieces = pa.chunked_array(pieces).unify_dictionaries().chunks
             yield Corpus(
-                words_of(chunks[0].dictionary.to_pylist()),
-                np.concatenate([numbers.indices.to_numpy() for numbers in chunks]),
-                np.append(0, np.cumsum(np.concatenate(lengths))),
+                _words_of_pieces(pieces[0].dictionary.to_pylist(), words_of),
+                np.concatenate([numbers.indices.to_numpy() for numbers in pieces]),
+                np.append(0, np.cumsum(np.concatenate(sizes))),
             )
 
 
-def _batches(texts: Iterator[str]) -> Iterator[list[str]]:
-    while batch := [plain(text) for text in islice(texts, BATCH)]:
-        yield batch
+def _slices(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts without markup and in lower case, some at a time; one empty slice of no texts."""
+    prepared = (without_markup(text).lower() for text in _strings(texts))
+    yield list(islice(prepared, SLICE))
+    while some := list(islice(prepared, SLICE)):
+        yield some
 
 
-def _split(texts: list[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
-    """How many chunks each text has, and all chunks."""
-    pieces = compute.utf8_split_whitespace(pa.array(texts, pa.large_string()))
-    return compute.list_value_length(pieces).to_numpy(), pieces.flatten().dictionary_encode()
-
-
-def _checked(texts: Iterable[str]) -> Iterator[str]:
+def _strings(texts: Iterable[str]) -> Iterator[str]:
     """The texts one by one; `ValueError` where they are not texts."""
     if isinstance(texts, str):
         raise ValueError("one text was given where several are expected: put it into a list")
@@ -109,3 +117,35 @@ def _checked(texts: Iterable[str]) -> Iterator[str]:
         if not isinstance(text, str):
             raise ValueError(f"text {number} is {text!r}, which is no string")
         yield text
+
+
+def _numbered_pieces(texts: list[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
+    """How many pieces each text has, and all pieces."""
+    pieces = compute.utf8_split_whitespace(pa.array(texts, pa.large_string()))
+    return compute.list_value_length(pieces).to_numpy(), pieces.flatten().dictionary_encode()
+
+
+def _words_of_pieces(pieces: list[str], words_of: Callable[[str], list[str]]) -> list[str]:
+    """The words of all pieces in order, a "\\n" behind those of each piece."""
+    lines = _split_contractions(pieces)
+    if words_of is clean:
+        return [word for word in _WORD_OR_END.findall(lines) if word not in STOP_WORDS]
+    return _TOKEN_OR_END.findall(lines)
+
+
+def _split_contractions(pieces: list[str]) -> str:
+    """What `text.split_contraction` gives for each piece, a line each.
+
+    Treebank's rules get many contractions at once, because its thirty patterns take as long to
+    start as to read a page. A word of its own, NUL, which no piece has, separates them.
+    """
+    lines = straighten("\n".join([*pieces, ""])).split("\n")
+    found = enumerate(map(CONTRACTION.search, lines))
+    contractions = [at for at, yes in found if yes and len(lines[at]) <= MAX_CONTRACTION]
+    for start in range(0, len(contractions), PORTION):
+        portion = contractions[start : start + PORTION]
+        joined = " \0 ".join(lines[at] for at in portion) + " "
+        cut = " ".join(treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", joined)))
+        for at, line in zip(portion, cut.split(" \0 "), strict=True):
+            lines[at] = line
+    return "\n".join(lines)
