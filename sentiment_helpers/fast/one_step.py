@@ -1,11 +1,11 @@
-"""A `BiRNN` over reviews of one word: both directions at once, gradients by hand. No modules.
+"""`BiRNN` on reviews of one word: both directions at once, gradients by hand.
 
-On a sequence of length 1 a recurrent layer is three dozen operations on tiny tensors, and PyTorch
-spends its time between them. Here both directions share each operation, states are written in
-columns, (2, H, B), so that each gate's values lie side by side, and the gradients of all layers'
-weights are taken together. Results are those of PyTorch's own layers (a test compares them).
+On a sequence of length 1, a recurrent layer is three dozen operations on tiny tensors, and PyTorch
+spends its time between them. Here both directions share each operation, states are columns,
+(2, H, B), so that the values of a gate are neighbours in memory, and the gradients of all layers'
+weights are computed together. The plain twin is `networks.Stack`; test_one_step.py compares them.
 
-The state before the only step is zero, so that `weight_hh` plays no part; `bias_hh` does.
+The state before the only step is zero: `weight_hh` plays no part, `bias_hh` does.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ _tanh_backward = torch.ops.aten.tanh_backward  # (gradient, tanh's output)
 
 
 class _RNN:
-    """h = tanh(a). In this and the next two, `a` (2, G, B) holds the gates before their
-    nonlinearity and is overwritten, and `b` (2, H, 1) is what a GRU's reset gate multiplies."""
+    """h = tanh(a). In the three cells, `a` (2, G, B) are the gates before their nonlinearity; it is
+    overwritten. `b` (2, H, 1) is what a GRU's reset gate multiplies."""
 
     @staticmethod
     def forward(a: Tensor, b: Tensor) -> tuple[Tensor, tuple]:
@@ -33,7 +33,7 @@ class _RNN:
 
 
 class _LSTM:
-    """h = o tanh(i g): with no state before it, the forget gate has nothing to forget."""
+    """h = o tanh(i g): without an earlier state, the forget gate has nothing to forget."""
 
     @staticmethod
     def forward(a: Tensor, b: Tensor) -> tuple[Tensor, tuple]:
