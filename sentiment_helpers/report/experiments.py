@@ -25,6 +25,7 @@ from sentiment_helpers.metrics import evaluate, intervals
 from sentiment_helpers.storage.files import written_whole
 
 REPORT_REVIEWS = 45_008
+INPUT_WEIGHTS = "forward_stack.*weight_ih"  # names of the forward stack's input weights
 FIGURES = ("loss", "precision", "recall", "f1", "accuracy", "roc_auc")
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,9 @@ _log = logging.getLogger(__name__)
 def report_table() -> pd.DataFrame:
     """The report's own figures, of the last epoch: a row for each experiment, by its name. Column
     `notebook` is "plain" (six networks), "skip" (four) or "earlier" (two earlier assignments)."""
-    return pd.read_csv(Path(__file__).with_name("report_results.csv"), index_col="experiment")
+    types = {"num_layers": "Int64", "hidden_size": "Int64", "skip_connections": "boolean"}
+    path = Path(__file__).with_name("report_results.csv")
+    return pd.read_csv(path, index_col="experiment", dtype=types)
 
 
 def report_rows(notebook: str) -> list[str]:
@@ -77,16 +80,7 @@ class Result:
 
 def classifier(name: str, **changes) -> BiRNNClassifier:
     """An untrained classifier with the parameters in a row of `report_table`, and `changes`."""
-    row = report_table().loc[name]
-    parameters = {
-        "cell_type": row["cell_type"].lower(),
-        "num_layers": int(row["num_layers"]),
-        "hidden_size": int(row["hidden_size"]),
-        "dropout": float(row["dropout"]),
-        "skip_connections": row["skip_connections"] in (True, "True"),
-        "lr": float(row["learning_rate"]),
-        "max_norm": float(row["max_norm"]),
-    }
+    (parameters,) = report_table().loc[[name], "cell_type":"lr"].to_dict("records")
     return BiRNNClassifier(**parameters | changes)
 
 
@@ -127,8 +121,8 @@ def run_all(
     results = Parallel(n_jobs=-1, return_as="generator")(
         delayed(run)(name, train, valid, random_state=seed, **changes) for name, seed in tasks
     )
-    bar = tqdm(results, total=len(tasks), unit="row", file=sys.stdout, dynamic_ncols=True)
     done = []
+    bar = tqdm(results, total=len(tasks), unit="row", file=sys.stdout, dynamic_ncols=True)
     for result in bar:
         done.append(result)
         accuracy = result.valid["accuracy"]
@@ -155,7 +149,7 @@ def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
     if content["data"] != data:
         _log.warning("%s was measured on other data: run the notebook that writes it again", path)
         return []
-    names = Result.__annotations__  # files of older versions have more
+    names = Result.__annotations__  # older files have more
     return [Result(**{name: result[name] for name in names}) for result in content["results"]]
 
 
@@ -178,14 +172,13 @@ def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> 
 def tfidf_logistic_regression() -> Pipeline:
     """The report's first assignment, on texts."""
     regression = LogisticRegression(
-        C=0.8, l1_ratio=0, class_weight="balanced", tol=1e-4, max_iter=500, solver="saga",
-        random_state=1234,
-    )  # fmt: skip
+        C=0.8, class_weight="balanced", max_iter=500, solver="saga", random_state=1234
+    )
     return make_pipeline(CountVectorizer(), TfidfTransformer(), regression)
 
 
 def tfidf_pairs() -> Pipeline:
-    """The same for words and word pairs, with the settings that suit them: the logarithm of
-    counts, only what two reviews contain, and weaker regularisation."""
+    """The same with word pairs, and the settings that suit them: the logarithm of counts, only what
+    two reviews contain, and weaker regularisation."""
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     return make_pipeline(vectorizer, LogisticRegression(C=30.0, max_iter=200))
