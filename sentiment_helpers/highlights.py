@@ -104,17 +104,16 @@ class Highlights:
 
     def _lines(self, width: float) -> list[list[tuple[int, str, str]]]:
         """Lines of (column, word, colour), each at most `width` characters long."""
-        lines = []
+        lines, column = [], 0
         for heading, colours in self._parts().items():
-            heading_words = [(word, "white") for word in heading.split()]
-            for words in (heading_words, zip(self.words["word"], colours, strict=True)):
-                column = width  # so that the first word starts a line
-                for word, colour in words:
-                    if column + len(word) > width - 2:
-                        lines.append([])
-                        column = 0
-                    lines[-1].append((column, word, colour))
-                    column += len(word) + 1
+            shown = [(word, "white") for word in heading.split()]
+            shown += zip(self.words["word"], colours, strict=True)
+            for number, (word, colour) in enumerate(shown):
+                if number in (0, len(shown) - len(colours)) or column + len(word) > width - 2:
+                    lines.append([])
+                    column = 0
+                lines[-1].append((column, word, colour))
+                column += len(word) + 1
         return lines
 
 

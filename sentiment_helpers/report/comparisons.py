@@ -31,10 +31,8 @@ def table(results: list[Result]) -> pd.DataFrame:
 
 def first_runs(results: list[Result]) -> list[Result]:
     """The first result of each experiment, without its further seeds."""
-    first = {}
-    for result in results:
-        first.setdefault(result.experiment, result)
-    return list(first.values())
+    names = [result.experiment for result in results]
+    return [results[names.index(name)] for name in dict.fromkeys(names)]
 
 
 def seeds_table(results: list[Result]) -> pd.DataFrame:
@@ -86,10 +84,10 @@ def verdicts(
 
 def findings(results: list[Result], labels: np.ndarray) -> list[str]:
     """Sentences about the conclusions that the report's figures and `results` support."""
-    return [_about_the_report(), *_about_seeds(results), *_about_rows(results, labels)]
+    return [_about_report(), *_about_seeds(results), *_about_rows(results, labels)]
 
 
-def _about_the_report() -> str:
+def _about_report() -> str:
     networks = report_table().query("notebook != 'earlier'")["valid_accuracy"]
     gap, rows = networks.max() - networks.min(), round(REPORT_REVIEWS / 5)
     error = np.sqrt(2 * networks.mean() * (1 - networks.mean()) / rows)
@@ -162,10 +160,5 @@ def poolings_table(results: pd.DataFrame) -> pd.DataFrame:
     """Means over the seeds for each pooling in a `read_study` table, and the standard deviation of
     the accuracy."""
     groups = results.query("num_layers not in @DEPTHS").groupby("pooling", sort=False)
-    return groups.agg(
-        seeds=("accuracy", "count"),
-        accuracy=("accuracy", "mean"),
-        deviation=("accuracy", "std"),
-        roc_auc=("roc_auc", "mean"),
-        loss=("loss", "mean"),
-    )
+    table = groups["accuracy"].agg(seeds="count", accuracy="mean", deviation="std")
+    return table.join(groups[["roc_auc", "loss"]].mean())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def classifier(name: str, **changes) -> BiRNNClassifier:
 
 def run(name: str, train: tuple, valid: tuple, **changes) -> Result:
     """Train `classifier(name, **changes)` on `train` and measure it on `valid`, both (features,
-    labels). The same arguments give the same result, except for the seconds."""
+    labels). The same arguments give the same result, except for `seconds`."""
     start = time.perf_counter()
     fitted = classifier(name, **changes).fit(*train, validation=valid)
     return measured(name, fitted, valid, time.perf_counter() - start)
@@ -117,12 +118,12 @@ def run_all(
 ) -> list[Result]:
     """`run` each row with each seed, in parallel on all cores, with a progress bar. joblib
     distributes the work: to a Dask cluster inside `joblib.parallel_config(backend="dask")`."""
-    tasks = [(name, seed) for seed in random_states for name in names]
-    results = Parallel(n_jobs=-1, return_as="generator")(
-        delayed(run)(name, train, valid, random_state=seed, **changes) for name, seed in tasks
-    )
-    done = []
-    bar = tqdm(results, total=len(tasks), unit="row", file=sys.stdout, dynamic_ncols=True)
+    jobs = [
+        delayed(run)(name, train, valid, random_state=seed, **changes)
+        for seed, name in product(random_states, names)
+    ]
+    results, done = Parallel(n_jobs=-1, return_as="generator")(jobs), []
+    bar = tqdm(results, total=len(jobs), unit="row", file=sys.stdout, dynamic_ncols=True)
     for result in bar:
         done.append(result)
         accuracy = result.valid["accuracy"]
@@ -141,16 +142,15 @@ def write_results(path: str | os.PathLike, results: list, data: dict) -> None:
 def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
     """The results in a file from `write_results`. Empty, with a logged message, if there is no
     such file or its `data` differ, so that the rows cannot be compared."""
+    names = Result.__annotations__  # older files have more
     try:
         content = json.loads(Path(path).read_text("utf-8"))
+        if content["data"] == data:
+            return [Result(**{name: one[name] for name in names}) for one in content["results"]]
+        _log.warning("%s was measured on other data: run the notebook that writes it again", path)
     except FileNotFoundError:
         _log.warning("%s is not there: the notebook that writes it has not been run", path)
-        return []
-    if content["data"] != data:
-        _log.warning("%s was measured on other data: run the notebook that writes it again", path)
-        return []
-    names = Result.__annotations__  # older files have more
-    return [Result(**{name: result[name] for name in names}) for result in content["results"]]
+    return []
 
 
 def described(reviews: str, glove: str, train: tuple, valid: tuple) -> dict:

@@ -22,7 +22,7 @@ def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None 
     results = sorted(results, key=lambda result: result.valid[metric])
     y = range(len(results))
     values = np.array([result.valid[metric] for result in results])
-    errors = abs(np.array([r.intervals[metric] for r in results]).T - values)  # (2, results)
+    errors = abs(np.transpose([r.intervals[metric] for r in results]) - values)  # (2, results)
     ax.errorbar(values, y, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
     report = report_table().loc[[r.experiment for r in results], f"valid_{metric}"]
     ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
@@ -34,8 +34,8 @@ def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None 
 
 
 def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -> Axes:
-    """Gradient norms of the forward stack's input weights, layer by layer. `norms` are the results
-    of `experiments.gradient_norms` for up to six networks, by name."""
+    """Gradient norms of the forward stack's input weights, layer by layer. `norms` holds results of
+    `experiments.gradient_norms` for up to six networks, by name."""
     ax = plots.axes_or_new(ax)
     for name, (colour, marker) in plots.styles(norms).items():
         drawn = pd.Series(norms[name], dtype=float).filter(regex=INPUT_WEIGHTS, axis=0)
@@ -114,13 +114,10 @@ def mark_quick() -> None:
 
     plt.rcParams["figure.hooks"] = [f"{__name__}:_mark_figure"]
     html = get_ipython().display_formatter.formatters["text/html"]
+    mark = f'<p style="color:{ORANGE}"><b>quick</b></p>'
     for kind in (pd.DataFrame, Styler, Highlights):
-        html.for_type(kind, _marked_html)
+        html.for_type(kind, lambda shown: mark + shown._repr_html_())
 
 
 def _mark_figure(figure: Figure) -> None:
     figure.text(0.995, 0.995, "quick", ha="right", va="top", color=ORANGE, weight="bold")
-
-
-def _marked_html(shown) -> str:
-    return f'<p style="color:{ORANGE}"><b>quick</b></p>{shown._repr_html_()}'

@@ -61,10 +61,9 @@ def run_study(path: str | os.PathLike) -> None:
     """
     done = read_study(path).to_dict("records") if Path(path).exists() else []
     finished = [{name: one[name] for name in PARAMETERS} for one in done]
-    planned = [one for one in trainings() if one not in finished]
     write_results(path, done, DATA)  # fails now, not after the first training
     sets = _sets()
-    jobs = [delayed(train)(one, *sets) for one in planned]
+    jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
     results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
     for result in tqdm(results, total=len(jobs), unit="training"):
         done.append(result)
