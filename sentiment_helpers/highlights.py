@@ -39,23 +39,18 @@ def word_effects(model, text: str) -> pd.DataFrame:
     without = [" ".join(words[:number] + words[number + 1 :]) for number in range(len(words))]
     log_odds = model.decision_function([" ".join(words), *without])
     effects = pd.DataFrame({"word": words, "effect": log_odds[0] - log_odds[1:]})
-    if _has_attention(model):
-        ids, classifier = model[0], model[-1]
-        origins = ids.origins(text)
-        weights = classifier.attention_weights(ids.transform([text]))[0, : len(origins)]
+    reads_ids = isinstance(model, Pipeline) and isinstance(model[0], TokenIds)
+    if reads_ids and "attention" in getattr(model[-1], "pooling", ""):
+        origins = model[0].origins(text)
+        weights = model[-1].attention_weights(model[0].transform([text]))[0, : len(origins)]
         effects["attention"] = np.bincount(origins, weights, minlength=len(words))
     return effects
-
-
-def _has_attention(model) -> bool:
-    reads_ids = isinstance(model, Pipeline) and isinstance(model[0], TokenIds)
-    return reads_ids and "attention" in getattr(model[-1], "pooling", "")
 
 
 class Highlights:
     """A review with coloured words. A notebook shows it as HTML; `draw` makes a figure of it.
 
-    The first part shows the effect of each word, the second one its attention weight, where the
+    The first part shows the effect of each word, the second one its attention weight, if the
     network has attention. A deeper colour is a larger value; the deepest is the review's largest.
 
     Attributes:
@@ -64,38 +59,34 @@ class Highlights:
     """
 
     def __init__(self, words: pd.DataFrame, probability: float):
-        self.words = words
-        self.probability = probability
+        self.words, self.probability = words, probability
 
-    def _parts(self) -> list[tuple[str, list[str]]]:
-        """The heading and the colour of each word, for each part."""
+    def _parts(self) -> dict[str, list[str]]:
+        """The colours of the words in each part, by its heading."""
         heading = (
             f"read as positive with probability {self.probability:.3f}; a word moved this to "
             "positive (blue) or negative (orange):"
         )
-        depths = _scaled(self.words["effect"])
-        colours = [_tint(BLUE if depth > 0 else ORANGE, abs(depth)) for depth in depths]
-        parts = [(heading, colours)]
+        parts = {heading: _colours(self.words["effect"], BLUE, ORANGE)}
         if "attention" in self.words:
-            colours = [_tint(GREEN, depth) for depth in _scaled(self.words["attention"])]
-            parts.append(("attention, the weight of each word's state:", colours))
+            heading = "attention, the weight of each word's state:"
+            parts[heading] = _colours(self.words["attention"], GREEN, GREEN)
         return parts
 
     def _repr_html_(self) -> str:
         shown = ""
-        for heading, colours in self._parts():
+        for heading, colours in self._parts().items():
             words = " ".join(
-                f'<span style="background:{colour}" title="{effect:+.3f}">{escape(word)}</span>'
-                for word, effect, colour in zip(
-                    self.words["word"], self.words["effect"], colours, strict=True
-                )
+                f'<span style="background:{row.colour}" title="{row.effect:+.3f}">'
+                f"{escape(row.word)}</span>"
+                for row in self.words.assign(colour=colours).itertuples()
             )
             shown += f"<p><i>{escape(heading)}</i><br>{words}</p>"
         style = "background:white; color:black; padding:0.5em; max-width:50em; line-height:1.6"
         return f'<div style="{style}">{shown}</div>'
 
     def draw(self, ax: Axes | None = None) -> Axes:
-        """Draw the same on `ax`, or on new Axes, with lines that fit its width."""
+        """Draw both parts on `ax`, or on new Axes, with lines that fit its width."""
         if ax is None:
             height = LINE * (len(self._lines(WIDTH / CHARACTER)) + 1)
             ax = plt.figure(figsize=(WIDTH, height)).add_axes((0, 0, 1, 1))
@@ -113,17 +104,16 @@ class Highlights:
 
     def _lines(self, width: float) -> list[list[tuple[int, str, str]]]:
         """Lines of (column, word, colour), each at most `width` characters long."""
-        lines = []
-        for heading, colours in self._parts():
-            heading_words = [(word, "white") for word in heading.split()]
-            for words in (heading_words, zip(self.words["word"], colours, strict=True)):
-                column = width  # so that the first word starts a line
-                for word, colour in words:
-                    if column + len(word) > width - 2:
-                        lines.append([])
-                        column = 0
-                    lines[-1].append((column, word, colour))
-                    column += len(word) + 1
+        lines, column = [], 0
+        for heading, colours in self._parts().items():
+            shown = [(word, "white") for word in heading.split()]
+            shown += zip(self.words["word"], colours, strict=True)
+            for number, (word, colour) in enumerate(shown):
+                if number in (0, len(shown) - len(colours)) or column + len(word) > width - 2:
+                    lines.append([])
+                    column = 0
+                lines[-1].append((column, word, colour))
+                column += len(word) + 1
         return lines
 
 
@@ -132,11 +122,9 @@ def highlight_words(model, text: str) -> Highlights:
     return Highlights(word_effects(model, text), float(model.predict_proba([text])[0, 1]))
 
 
-def _scaled(values: pd.Series) -> pd.Series:
-    """`values` divided by the largest absolute one; zeros stay zeros."""
-    return values / max(values.abs().max(), 1e-12)
-
-
-def _tint(colour: str, depth: float) -> str:
-    """`colour` on white; depth 0 is white, 1 the deepest that black letters are legible on."""
-    return to_hex(1 - 0.75 * depth * (1 - np.array(to_rgb(colour))))
+def _colours(values: pd.Series, positive: str, negative: str) -> list[str]:
+    """From white for 0 to the deepest colour on which black letters are legible, for the largest
+    absolute value."""
+    depths = 0.75 * values / max(values.abs().max(), 1e-12)
+    hues = [1 - np.array(to_rgb(positive if depth > 0 else negative)) for depth in depths]
+    return [to_hex(1 - abs(depth) * hue) for depth, hue in zip(depths, hues, strict=True)]

@@ -4,12 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import bootstrap, rankdata
-from sklearn.metrics import (
-    accuracy_score,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
 
 
 class Scores(NamedTuple):
@@ -26,8 +21,8 @@ class Scores(NamedTuple):
 def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     """Scores of `probabilities` (N,) of class 1 against `labels` (N,) of 0 and 1.
 
-    A probability above 0.5 predicts class 1. Undefined figures are NaN or 0: the area under the
-    ROC curve is NaN if only one class occurs, precision is 0 if class 1 is never predicted.
+    A probability above 0.5 predicts class 1. The area under the ROC curve is NaN if only one class
+    occurs; precision, recall and F1 are 0 where they divide by 0.
     """
     labels, predictions = np.asarray(labels).astype(int), np.asarray(probabilities) > 0.5
     precision, recall, f1, _ = precision_recall_fscore_support(
@@ -57,24 +52,19 @@ def intervals(
     order = order.astype(np.min_scalar_type(len(order)))
     samples = (np.asarray(labels) == 1, np.asarray(probabilities) > 0.5, order)
     found = bootstrap(
-        samples,
-        _accuracy_f1_auc,
-        paired=True,
-        vectorized=True,
-        method="percentile",
-        n_resamples=n_resamples,
+        samples, _accuracy_f1_auc, paired=True, vectorized=True, method="percentile",
+        n_resamples=n_resamples, rng=np.random.default_rng(random_state),
         batch=100,  # rows times batch values are in memory at once
-        rng=np.random.default_rng(random_state),
-    ).confidence_interval
-    names = ("accuracy", "f1", "roc_auc")
-    return dict(zip(names, zip(found.low.tolist(), found.high.tolist(), strict=True), strict=True))
+    ).confidence_interval  # fmt: skip
+    bounds = map(tuple, np.transpose(found).tolist())
+    return dict(zip(("accuracy", "f1", "roc_auc"), bounds, strict=True))
 
 
 def _accuracy_f1_auc(
     positive: np.ndarray, predicted: np.ndarray, order: np.ndarray, axis: int = -1
 ) -> np.ndarray:
-    """The three figures (3, …) of many samples at once: labels, predictions and the order of
-    probabilities, (…, N) each."""
+    """Accuracy, F1 and area (3, …) of many samples at once, from labels, predictions and the order
+    of probabilities, (…, N) each."""
     positives, n = positive.sum(axis), positive.shape[axis]
     f1 = 2 * (positive & predicted).sum(axis) / (positives + predicted.sum(axis))
     # The area is the share of pairs in the right order: the Mann–Whitney U over all pairs.

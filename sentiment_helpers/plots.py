@@ -37,7 +37,7 @@ def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None 
 
 
 def learning_curves(history: pd.DataFrame) -> np.ndarray:
-    """The report's five learning curves in one figure; returns their five Axes."""
+    """The report's five learning curves in one figure; returns an array of their Axes."""
     _, axes = plt.subplots(2, 3, figsize=(13, 7), layout="constrained")
     for ax, metric in zip(axes.flat, METRICS, strict=False):
         learning_curve(history, metric, ax)
@@ -51,21 +51,17 @@ def roc_curves(
     """ROC curves on the same rows with `labels` (N,), one for each entry of `probabilities`.
 
     Keys are epochs, as in a classifier's `valid_probabilities_` (later ones are darker), or names
-    of up to six models. Values are probabilities (N,) of class 1.
-
-    Raises:
-        ValueError: more than six models.
+    of up to six models (`ValueError` for more). Values are probabilities (N,) of class 1.
     """
-    if epochs := all(isinstance(name, int) for name in probabilities):
+    if all(isinstance(key, int) for key in probabilities):
         colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
+        probabilities = {f"epoch {key}": values for key, values in probabilities.items()}
     else:
         colours = [colour for colour, _ in styles(probabilities).values()]
     ax = axes_or_new(ax)
-    for colour, (key, values) in zip(colours, probabilities.items(), strict=True):
-        name = f"epoch {key}" if epochs else key
-        RocCurveDisplay.from_predictions(
-            labels, values, ax=ax, name=name, curve_kwargs={"color": colour}
-        )
+    for colour, (name, values) in zip(colours, probabilities.items(), strict=True):
+        style = {"name": name, "curve_kwargs": {"color": colour}}
+        RocCurveDisplay.from_predictions(labels, values, ax=ax, **style)
     ax.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.legend(loc="lower right")
@@ -75,11 +71,8 @@ def roc_curves(
 def calibration(
     labels: np.ndarray, probabilities: dict[str, np.ndarray], ax: Axes | None = None
 ) -> Axes:
-    """The share of positive reviews at each predicted probability, for up to six models.
-
-    Ten groups of equal size; a well calibrated model lies on the diagonal. Arguments and errors
-    as for `roc_curves`.
-    """
+    """The share of positive reviews in ten equal groups by predicted probability, for up to six
+    models. A well calibrated model lies on the diagonal. Arguments as for `roc_curves`."""
     ax = axes_or_new(ax)
     for name, (colour, marker) in styles(probabilities).items():
         CalibrationDisplay.from_predictions(

@@ -30,10 +30,10 @@ def test_scores_and_verdicts():
     said = comparisons.verdicts(models, labels)
     assert said[0].startswith("b is more accurate than a: 0.6667 apart, p = 5.5e-12 ")
     assert said[1].startswith("c is more accurate than a")
-    assert said[2].startswith("c cannot be distinguished from b: 0.0000 apart, p = 1 ")
+    assert said[2].startswith("c is not significantly more accurate than b: 0.0000 apart, p = 1 ")
     against = comparisons.verdicts(models, labels, against="b")
     assert [sentence.partition(":")[0] for sentence in against] == [
-        "b is more accurate than a", "c cannot be distinguished from b",
+        "b is more accurate than a", "c is not significantly more accurate than b",
     ]  # fmt: skip
     assert "p = 3.6e-12" in against[0]  # two questions, not three
 
@@ -57,7 +57,7 @@ def test_mcnemar_table():
 
 @pytest.mark.parametrize(
     ("gru", "lstm", "verdict"),
-    [(8, 2, "is supported here"), (2, 8, "is contradicted"), (5, 5, "is not supported")],
+    [(8, 2, ". GRU-5 is better."), (2, 8, ". LSTM-5 is better."), (5, 5, ". No significant")],
 )
 def test_findings_follow_the_figures(gru, lstm, verdict, made_up):
     labels = np.arange(1000) % 2
@@ -69,7 +69,7 @@ def test_findings_follow_the_figures(gru, lstm, verdict, made_up):
             results.append(made_up(name, "".join(map(str, read)), seed, (0.4, 0.6)))
     report, seeds, rows, useless = comparisons.findings(results, labels)
     assert "0.0057 apart" in report
-    assert "no network can be called better" in report
+    assert "no network is significantly better" in report
     assert verdict in seeds
     assert "4 seeds" in seeds
     assert f"Of 1 pair of networks trained once, {int(gru != lstm)} differ" in rows.replace(

@@ -10,7 +10,6 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from sentiment_helpers import evaluate, intervals, metrics
-from sentiment_helpers.metrics import Tally
 from sentiment_helpers.report.statistics import holm, mcnemar, paired_difference
 
 
@@ -96,32 +95,11 @@ def test_paired_difference():
     """Differences 1, 2, 3: mean 2, standard error 1/√3, t of 0.975 with 2 degrees 4.3027."""
     found = paired_difference([2, 4, 6], [1, 2, 3])
     assert found == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
-    assert not found.supported
+    assert not found.significant
     first, second = np.random.default_rng(0).random((2, 5))
     expected = DescrStatsW(first - second).tconfint_mean()
     assert paired_difference(first, second)[1:] == pytest.approx(expected)
     assert paired_difference([5, 6], [1, 2]) == (4, 4, 4)
-    assert paired_difference([5, 6], [1, 2]).supported
+    assert paired_difference([5, 6], [1, 2]).significant
     with pytest.raises(ValueError, match="two or more pairs"):
         paired_difference([1], [2])
-
-
-def test_tally_of_parts():
-    """As `evaluate` of all rows; the area to as many places as the intervals allow."""
-    rng = np.random.default_rng(0)
-    probabilities = np.append(rng.beta(0.4, 0.4, 5000), [0.5, 0, 1, np.nextafter(0.5, 1)])
-    labels = (rng.random(5004) < probabilities).astype(int)
-    tally = Tally()
-    assert tally.scores() is None
-    for part in np.split(np.arange(5004), [1, 2, 3000]):
-        tally.add(labels[part], probabilities[part])
-    expected = evaluate(labels, probabilities)
-    assert tally.scores()._replace(roc_auc=0) == pytest.approx(expected._replace(roc_auc=0))
-    assert tally.scores().roc_auc == pytest.approx(expected.roc_auc, abs=1e-6)
-
-
-def test_a_weighted_row_counts_as_often():
-    labels, probabilities = np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9])
-    weights = np.array([3, 1, 2])
-    repeated = evaluate(labels.repeat(weights), probabilities.repeat(weights))
-    assert evaluate(labels, probabilities, weights) == pytest.approx(repeated)

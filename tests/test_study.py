@@ -129,7 +129,7 @@ def test_depths(results):
     assert table.loc[2, "low"] < 0 < table.loc[2, "high"]
     two, fourteen = comparisons.depth_findings(results)
     assert two.startswith("2 layers: accuracy of skip minus plain, 3 seeds on the same rows: ")
-    assert two.endswith("They cannot be distinguished.")
+    assert two.endswith("No significant difference.")
     assert "+0.3000" in fourteen
     assert fourteen.endswith("Skip is better.")
     lines = {line.get_label(): line for line in figures.depths(results).lines}

@@ -11,7 +11,7 @@ from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
 from sentiment_helpers.features import UNKNOWN, increasing
 
 MIN_REVIEWS = 2
-"""A word or pair gets a weight if at least so many training reviews contain it."""
+"""The least number of training reviews that contain a word or pair with a weight."""
 REVIEWS_AT_ONCE = 2048  # looked up together, which bounds the memory
 
 
@@ -20,8 +20,7 @@ class Bag(nn.Module):
     and pairs, times their inverse document frequencies scaled to a Euclidean norm of 1.
 
     Args:
-        idf: (V,) float32, the inverse document frequency of each word or pair; 0 for row 0, the
-            padding.
+        idf: (V,) float32, the inverse document frequencies; row 0 is the padding, with 0.
     """
 
     def __init__(self, idf: Tensor):
@@ -95,16 +94,15 @@ class BagClassifier(NetworkClassifier):
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
         """Ids (N, T) as rows (N, W) int32 of the network's weights, see `Bag.forward`."""
-        parts = []
+        rows = np.zeros((len(X), 2 * X.shape[1] - 1), np.int32)
         for start in range(0, len(X), REVIEWS_AT_ONCE):
             grams = _words_and_pairs(X[start : start + REVIEWS_AT_ONCE])
-            places = np.searchsorted(self.grams_, grams).clip(max=max(len(self.grams_) - 1, 0))
-            known = self.grams_[places] == grams if len(self.grams_) else np.zeros_like(grams, bool)
-            rows = np.where(known, places + 1, 0).astype(np.int32)
-            parts.append(-np.sort(-rows, axis=1)[:, : max(known.sum(axis=1).max(), 1)])
-        width = max(part.shape[1] for part in parts)
-        padded = [np.pad(part, ((0, 0), (0, width - part.shape[1]))) for part in parts]
-        return torch.from_numpy(np.concatenate(padded)).to(device)
+            places = np.searchsorted(self.grams_, grams)
+            known = np.append(self.grams_, -1)[places] == grams  # -1 is no word and no pair
+            found = np.where(known, places + 1, 0).astype(np.int32)
+            rows[start : start + len(found)] = -np.sort(-found, axis=1)
+        width = max(np.count_nonzero(rows, axis=1).max(), 1)
+        return torch.tensor(rows[:, :width], device=device)
 
     def _lengths(self, inputs: Tensor) -> Tensor:
         return (inputs > 0).sum(dim=1).clamp_min(1).cpu()

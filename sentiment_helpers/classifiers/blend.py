@@ -1,4 +1,4 @@
-"""Several fitted models as one. Trains none of them."""
+"""Several fitted models as one."""
 
 from typing import Self
 
@@ -11,11 +11,10 @@ from sentiment_helpers.classifiers.base import LogOddsClassifier
 
 
 class Blend(LogOddsClassifier):
-    """The weighted sum of several models' log-odds: models with different mistakes mend each other.
+    """The weighted sum of several models' log-odds, which corrects some of each one's mistakes.
 
-    `fit` leaves the models as they are and only chooses the weights, on rows that none of them was
-    trained on: those of a logistic regression on their log-odds (Wolpert 1992; scikit-learn's
-    `StackingClassifier` with `cv="prefit"`, but for what a file can keep).
+    `fit` leaves the models as they are. It chooses only the weights: those of a logistic regression
+    on the log-odds (Wolpert 1992), as in scikit-learn's `StackingClassifier` with `cv="prefit"`.
 
     Args:
         models: (name, model) pairs; each is fitted, takes texts and has a `decision_function`.
@@ -34,7 +33,7 @@ class Blend(LogOddsClassifier):
         return " + ".join(name for name, _ in self.models)
 
     def fit(self, X, y) -> Self:
-        """Choose the weights on texts (N,) and labels (N,) that no model has seen.
+        """Choose the weights on texts (N,) and labels (N,) that no model was trained on.
 
         Raises:
             ValueError: the models were trained on other labels than those in `y`.

@@ -17,26 +17,22 @@ PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-
 
 
 def table(results: list[Result]) -> pd.DataFrame:
-    """Two columns for each result: the report's figures, and those measured here."""
+    """Two columns for each result: the report's figures and those measured here."""
     rows = {f"{side}_{name}": (side, name) for side in ("train", "valid") for name in FIGURES}
     rows |= {name: ("training", name) for name in ("epochs", "best epoch", "seconds")}
     columns = {}
     for result in results:
-        here = {"epochs": result.epochs, "best epoch": result.best_epoch}
+        here = pd.json_normalize(vars(result), sep="_").loc[0].rename({"best_epoch": "best epoch"})
         here["seconds"] = round(result.seconds, 1)
-        for side in ("train", "valid"):
-            here |= {f"{side}_{name}": value for name, value in getattr(result, side).items()}
         columns[result.title, "report"] = report_table().loc[result.experiment].reindex(rows)
-        columns[result.title, "here"] = pd.Series(here).reindex(rows)
+        columns[result.title, "here"] = here.reindex(rows)
     return pd.DataFrame(columns).set_axis(pd.MultiIndex.from_tuples(rows.values())).astype(float)
 
 
 def first_runs(results: list[Result]) -> list[Result]:
     """The first result of each experiment, without its further seeds."""
-    first = {}
-    for result in results:
-        first.setdefault(result.experiment, result)
-    return list(first.values())
+    names = [result.experiment for result in results]
+    return [results[names.index(name)] for name in dict.fromkeys(names)]
 
 
 def seeds_table(results: list[Result]) -> pd.DataFrame:
@@ -51,24 +47,21 @@ def mcnemar_table(
 ) -> pd.DataFrame:
     """McNemar's exact test for every two models, or for `against` and each other one, by their
     `predictions` (N,) for the same rows: names, difference in accuracy, p, Holm-adjusted p."""
-    rows = []
-    for pair in combinations(predictions, 2):
-        if against is None or against in pair:
-            first, second = (predictions[name] for name in pair)
-            difference = np.mean(first == labels) - np.mean(second == labels)
-            rows.append((*pair, difference, mcnemar(labels, first, second)))
-    found = pd.DataFrame(rows, columns=["first", "second", "difference", "p"])
-    return found.assign(**{"p (Holm)": holm(found["p"])})
+    pairs = [pair for pair in combinations(predictions, 2) if against is None or against in pair]
+    table = pd.DataFrame(pairs, columns=["first", "second"])
+    accuracies = {name: np.mean(values == labels) for name, values in predictions.items()}
+    table["difference"] = table["first"].map(accuracies) - table["second"].map(accuracies)
+    table["p"] = [mcnemar(labels, predictions[one], predictions[other]) for one, other in pairs]
+    return table.assign(**{"p (Holm)": holm(table["p"])})
 
 
 def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
     """Figures of several models on the same rows, with 95 % intervals: a column for each."""
     columns = {}
     for name, values in probabilities.items():
-        bounds = intervals(labels, values).items()
-        columns[name] = evaluate(labels, values)._asdict() | {
-            f"{figure} 95 %": f"{low:.4f}–{high:.4f}" for figure, (low, high) in bounds
-        }
+        columns[name] = evaluate(labels, values)._asdict()
+        for figure, (low, high) in intervals(labels, values).items():
+            columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
     return pd.DataFrame(columns)
 
 
@@ -78,33 +71,31 @@ def verdicts(
     """A sentence for each row of `mcnemar_table`: is one model more accurate than the other?
     Probabilities above 0.5 predict class 1."""
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
-    pairs = mcnemar_table(predictions, labels, against)
     sentences = []
-    for first, second, difference, _, p in pairs.itertuples(index=False):
-        better, worse = (first, second) if difference > 0 else (second, first)
-        verdict = "is more accurate than" if p < 0.05 else "cannot be distinguished from"
+    for _, *pair, difference, _, p in mcnemar_table(predictions, labels, against).itertuples():
+        better, worse = pair if difference > 0 else pair[::-1]
+        verdict = "is" if p < 0.05 else "is not significantly"
         sentences.append(
-            f"{better} {verdict} {worse}: {abs(difference):.4f} apart, p = {p:.2g} "
-            "(McNemar's exact test, Holm's correction)."
+            f"{better} {verdict} more accurate than {worse}: {abs(difference):.4f} apart, "
+            f"p = {p:.2g} (McNemar's exact test, Holm's correction)."
         )
     return sentences
 
 
 def findings(results: list[Result], labels: np.ndarray) -> list[str]:
-    """Sentences that say what the report's figures and the results support, and what not."""
-    return [_about_the_report(), *_about_seeds(results), *_about_rows(results, labels)]
+    """Sentences about the conclusions that the report's figures and `results` support."""
+    return [_about_report(), *_about_seeds(results), *_about_rows(results, labels)]
 
 
-def _about_the_report() -> str:
+def _about_report() -> str:
     networks = report_table().query("notebook != 'earlier'")["valid_accuracy"]
     gap, rows = networks.max() - networks.min(), round(REPORT_REVIEWS / 5)
     error = np.sqrt(2 * networks.mean() * (1 - networks.mean()) / rows)
-    p = 2 * norm.sf(gap / error)
     return (
         f"The report: its best and worst network are {gap:.4f} apart in validation accuracy on "
         f"about {rows:,} rows. Two equally good networks, chosen beforehand and with independent "
-        f"errors, are at least as far apart with probability {p:.2f}. On these figures alone, "
-        f"{'no' if p > 0.05 else 'a'} network can be called better."
+        f"errors, are at least as far apart with probability {2 * norm.sf(gap / error):.2f}. By "
+        "these figures alone, no network is significantly better than another."
     )
 
 
@@ -112,17 +103,20 @@ def _about_seeds(results: list[Result]) -> Iterator[str]:
     accuracies = [(r.experiment, r.random_state, r.valid["accuracy"]) for r in results]
     accuracies = pd.DataFrame(accuracies).pivot(index=1, columns=0, values=2)
     titles = {result.experiment: result.title for result in results}
-    for first, second in PAIRS:
-        both = accuracies.reindex(columns=[first, second]).dropna()
-        if len(both) < 2:
-            continue
-        found = paired_difference(both[first], both[second])
-        verdict = "supported" if found.mean > 0 else "contradicted"
-        yield (
-            f"Validation accuracy of {titles[first]} minus {titles[second]}, {len(both)} seeds on "
-            f"the same rows: {found}. That {titles[first]} is better is "
-            f"{verdict if found.supported else 'not supported'} here."
-        )
+    for pair in PAIRS:
+        both = accuracies.reindex(columns=pair).dropna()
+        if len(both) > 1:
+            first, second = (titles[experiment] for experiment in pair)
+            yield (
+                f"Validation accuracy of {first} minus {second}, {len(both)} seeds on the same "
+                f"rows: {_verdict(paired_difference(*both.to_numpy().T), first, second)}"
+            )
+
+
+def _verdict(found: Difference, first: str, second: str) -> str:
+    if not found.significant:
+        return f"{found}. No significant difference."
+    return f"{found}. {first if found.mean > 0 else second} is better."
 
 
 def _about_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
@@ -155,25 +149,16 @@ def depths_table(results: pd.DataFrame) -> pd.DataFrame:
 
 def depth_findings(results: pd.DataFrame) -> list[str]:
     """A sentence for each row of `depths_table`: do plain and skip networks differ?"""
-    sentences = []
-    for depth, seeds, _, _, *difference in depths_table(results).itertuples():
-        found = Difference(*difference)
-        better = "Skip" if found.mean > 0 else "Plain"
-        verdict = f"{better} is better" if found.supported else "They cannot be distinguished"
-        sentences.append(
-            f"{depth} layers: accuracy of skip minus plain, {seeds} seeds on the same rows: "
-            f"{found}. {verdict}."
-        )
-    return sentences
+    return [
+        f"{depth} layers: accuracy of skip minus plain, {seeds} seeds on the same rows: "
+        f"{_verdict(Difference(*difference), 'Skip', 'Plain')}"
+        for depth, seeds, _, _, *difference in depths_table(results).itertuples()
+    ]
 
 
 def poolings_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Means over the seeds of each pooling in a `read_study` table; the accuracy's deviation."""
+    """Means over the seeds for each pooling in a `read_study` table, and the standard deviation of
+    the accuracy."""
     groups = results.query("num_layers not in @DEPTHS").groupby("pooling", sort=False)
-    return groups.agg(
-        seeds=("accuracy", "count"),
-        accuracy=("accuracy", "mean"),
-        deviation=("accuracy", "std"),
-        roc_auc=("roc_auc", "mean"),
-        loss=("loss", "mean"),
-    )
+    table = groups["accuracy"].agg(seeds="count", accuracy="mean", deviation="std")
+    return table.join(groups[["roc_auc", "loss"]].mean())

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from sentiment_helpers.metrics import evaluate, intervals
 from sentiment_helpers.storage.files import written_whole
 
 REPORT_REVIEWS = 45_008
+INPUT_WEIGHTS = "forward_stack.*weight_ih"  # names of the forward stack's input weights
 FIGURES = ("loss", "precision", "recall", "f1", "accuracy", "roc_auc")
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,9 @@ _log = logging.getLogger(__name__)
 def report_table() -> pd.DataFrame:
     """The report's own figures, of the last epoch: a row for each experiment, by its name. Column
     `notebook` is "plain" (six networks), "skip" (four) or "earlier" (two earlier assignments)."""
-    return pd.read_csv(Path(__file__).with_name("report_results.csv"), index_col="experiment")
+    types = {"num_layers": "Int64", "hidden_size": "Int64", "skip_connections": "boolean"}
+    path = Path(__file__).with_name("report_results.csv")
+    return pd.read_csv(path, index_col="experiment", dtype=types)
 
 
 def report_rows(notebook: str) -> list[str]:
@@ -77,22 +81,13 @@ class Result:
 
 def classifier(name: str, **changes) -> BiRNNClassifier:
     """An untrained classifier with the parameters in a row of `report_table`, and `changes`."""
-    row = report_table().loc[name]
-    parameters = {
-        "cell_type": row["cell_type"].lower(),
-        "num_layers": int(row["num_layers"]),
-        "hidden_size": int(row["hidden_size"]),
-        "dropout": float(row["dropout"]),
-        "skip_connections": row["skip_connections"] in (True, "True"),
-        "lr": float(row["learning_rate"]),
-        "max_norm": float(row["max_norm"]),
-    }
+    (parameters,) = report_table().loc[[name], "cell_type":"lr"].to_dict("records")
     return BiRNNClassifier(**parameters | changes)
 
 
 def run(name: str, train: tuple, valid: tuple, **changes) -> Result:
     """Train `classifier(name, **changes)` on `train` and measure it on `valid`, both (features,
-    labels). The same arguments give the same result, except for the seconds."""
+    labels). The same arguments give the same result, except for `seconds`."""
     start = time.perf_counter()
     fitted = classifier(name, **changes).fit(*train, validation=valid)
     return measured(name, fitted, valid, time.perf_counter() - start)
@@ -123,12 +118,12 @@ def run_all(
 ) -> list[Result]:
     """`run` each row with each seed, in parallel on all cores, with a progress bar. joblib
     distributes the work: to a Dask cluster inside `joblib.parallel_config(backend="dask")`."""
-    tasks = [(name, seed) for seed in random_states for name in names]
-    results = Parallel(n_jobs=-1, return_as="generator")(
-        delayed(run)(name, train, valid, random_state=seed, **changes) for name, seed in tasks
-    )
-    bar = tqdm(results, total=len(tasks), unit="row", file=sys.stdout, dynamic_ncols=True)
-    done = []
+    jobs = [
+        delayed(run)(name, train, valid, random_state=seed, **changes)
+        for seed, name in product(random_states, names)
+    ]
+    results, done = Parallel(n_jobs=-1, return_as="generator")(jobs), []
+    bar = tqdm(results, total=len(jobs), unit="row", file=sys.stdout, dynamic_ncols=True)
     for result in bar:
         done.append(result)
         accuracy = result.valid["accuracy"]
@@ -147,16 +142,15 @@ def write_results(path: str | os.PathLike, results: list, data: dict) -> None:
 def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
     """The results in a file from `write_results`. Empty, with a logged message, if there is no
     such file or its `data` differ, so that the rows cannot be compared."""
+    names = Result.__annotations__  # older files have more
     try:
         content = json.loads(Path(path).read_text("utf-8"))
+        if content["data"] == data:
+            return [Result(**{name: one[name] for name in names}) for one in content["results"]]
+        _log.warning("%s was measured on other data: run the notebook that writes it again", path)
     except FileNotFoundError:
         _log.warning("%s is not there: the notebook that writes it has not been run", path)
-        return []
-    if content["data"] != data:
-        _log.warning("%s was measured on other data: run the notebook that writes it again", path)
-        return []
-    names = Result.__annotations__  # files of older versions have more
-    return [Result(**{name: result[name] for name in names}) for result in content["results"]]
+    return []
 
 
 def described(reviews: str, glove: str, train: tuple, valid: tuple) -> dict:
@@ -178,14 +172,13 @@ def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> 
 def tfidf_logistic_regression() -> Pipeline:
     """The report's first assignment, on texts."""
     regression = LogisticRegression(
-        C=0.8, l1_ratio=0, class_weight="balanced", tol=1e-4, max_iter=500, solver="saga",
-        random_state=1234,
-    )  # fmt: skip
+        C=0.8, class_weight="balanced", max_iter=500, solver="saga", random_state=1234
+    )
     return make_pipeline(CountVectorizer(), TfidfTransformer(), regression)
 
 
 def tfidf_pairs() -> Pipeline:
-    """The same for words and word pairs, with the settings that suit them: the logarithm of
-    counts, only what two reviews contain, and weaker regularisation."""
+    """The same with word pairs, and the settings that suit them: the logarithm of counts, only what
+    two reviews contain, and weaker regularisation."""
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     return make_pipeline(vectorizer, LogisticRegression(C=30.0, max_iter=200))

@@ -11,23 +11,22 @@ from sentiment_helpers import plots
 from sentiment_helpers.highlights import Highlights
 from sentiment_helpers.networks import layer_numbers
 from sentiment_helpers.plots import BLUE, GREEN, GREY, METRICS, ORANGE
-from sentiment_helpers.report.experiments import Result, report_table
+from sentiment_helpers.report.experiments import INPUT_WEIGHTS, Result, report_table
 from sentiment_helpers.report.study import DEPTHS
 
 
 def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None = None) -> Axes:
-    """A validation figure of all results with 95 % intervals, the best on top. A hollow mark is
-    the report's own figure, measured on its own reviews and vectors."""
+    """A validation figure of each result with its 95 % interval, sorted. Hollow marks are the
+    report's figures, measured on its own reviews and vectors."""
     ax = plots.axes_or_new(ax, figsize=(8, 1.2 + 0.42 * len(results)))
-    ordered = sorted(results, key=lambda result: result.valid[metric])
-    y = range(len(ordered))
-    values = np.array([result.valid[metric] for result in ordered])
-    errors = abs(np.array([r.intervals[metric] for r in ordered]).T - values)  # (2, results)
+    results = sorted(results, key=lambda result: result.valid[metric])
+    y = range(len(results))
+    values = np.array([result.valid[metric] for result in results])
+    errors = abs(np.transpose([r.intervals[metric] for r in results]) - values)  # (2, results)
     ax.errorbar(values, y, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
-    if (column := f"valid_{metric}") in report_table():
-        report = report_table().loc[[result.experiment for result in ordered], column]
-        ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
-    ax.set_yticks(y, [result.title for result in ordered])
+    report = report_table().loc[[r.experiment for r in results], f"valid_{metric}"]
+    ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
+    ax.set_yticks(y, [result.title for result in results])
     ax.set(xlabel=f"validation {METRICS[metric]}, 95 % interval")
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="center left")
@@ -35,16 +34,13 @@ def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None 
 
 
 def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -> Axes:
-    """Gradient norms of the forward stack's input weights, layer by layer. `norms` are the results
-    of `experiments.gradient_norms` for up to six networks, by name."""
+    """Gradient norms of the forward stack's input weights, layer by layer. `norms` holds results of
+    `experiments.gradient_norms` for up to six networks, by name."""
     ax = plots.axes_or_new(ax)
     for name, (colour, marker) in plots.styles(norms).items():
-        layers = {
-            int(weight.split(".")[-2]): norm
-            for weight, norm in norms[name].items()
-            if "forward_stack" in weight and "weight_ih" in weight
-        }
-        ax.plot(list(layers), list(layers.values()), color=colour, marker=marker, label=name)
+        drawn = pd.Series(norms[name], dtype=float).filter(regex=INPUT_WEIGHTS, axis=0)
+        layers = [int(weight.split(".")[-2]) for weight in drawn.index]
+        ax.plot(layers, drawn, color=colour, marker=marker, label=name)
     ax.set(xlabel="layer (1 reads the review)", ylabel="gradient norm of weight_ih", yscale="log")
     return plots.over_whole_numbers(ax)
 
@@ -53,10 +49,9 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Accuracy of plain and skip networks in a `read_study` table over the number of layers: a
     mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
-    table = results.query("num_layers in @DEPTHS")
     kinds = ((False, "plain", BLUE, "o", -0.12), (True, "skip", ORANGE, "s", 0.12))
     for skip, name, colour, marker, shift in kinds:
-        chosen = table[table["skip_connections"] == skip]
+        chosen = results[results["num_layers"].isin(DEPTHS) & (results["skip_connections"] == skip)]
         x = chosen["num_layers"] + shift  # so that equal marks do not hide each other
         ax.plot(x, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
         means = chosen.groupby("num_layers")["accuracy"].mean()
@@ -119,13 +114,10 @@ def mark_quick() -> None:
 
     plt.rcParams["figure.hooks"] = [f"{__name__}:_mark_figure"]
     html = get_ipython().display_formatter.formatters["text/html"]
+    mark = f'<p style="color:{ORANGE}"><b>quick</b></p>'
     for kind in (pd.DataFrame, Styler, Highlights):
-        html.for_type(kind, _marked_html)
+        html.for_type(kind, lambda shown: mark + shown._repr_html_())
 
 
 def _mark_figure(figure: Figure) -> None:
     figure.text(0.995, 0.995, "quick", ha="right", va="top", color=ORANGE, weight="bold")
-
-
-def _marked_html(shown) -> str:
-    return f'<p style="color:{ORANGE}"><b>quick</b></p>{shown._repr_html_()}'

@@ -1,4 +1,4 @@
-"""The study: many depths, skip connections and poolings on words in order, with several seeds."""
+"""The study: depths, skip connections and poolings on words in order, with several seeds."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ from sentiment_helpers.features import TokenIds
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
-from sentiment_helpers.report.experiments import gradient_norms, write_results
+from sentiment_helpers.report.experiments import INPUT_WEIGHTS, gradient_norms, write_results
 from sentiment_helpers.reviews import load_reviews, split_reviews
 from sentiment_helpers.storage.files import FileError
 
@@ -43,19 +43,17 @@ _log = logging.getLogger(__name__)
 
 def trainings() -> list[dict]:
     """The parameters of all trainings of the study, seed by seed."""
-    of_depths = {"hidden_size": 16, "pooling": "attention+max"}
-    of_poolings = {"hidden_size": 32, "num_layers": 1, "skip_connections": False}
-    networks = [
-        {"num_layers": depth, "skip_connections": skip} | of_depths
-        for depth, skip in product(DEPTHS, (False, True))
+    networks = [(depth, 16, skip, "attention+max") for depth in DEPTHS for skip in (False, True)]
+    networks += [(1, 32, False, pooling) for pooling in POOLINGS]
+    return [
+        dict(zip(PARAMETERS, (*network, seed), strict=True))
+        for seed, network in product(SEEDS, networks)
     ]
-    networks += [{"pooling": pooling} | of_poolings for pooling in POOLINGS]
-    return [network | {"random_state": seed} for seed in SEEDS for network in networks]
 
 
 def run_study(path: str | os.PathLike) -> None:
     """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores, and
-    write it after each one. All use parts of the training reviews, never the held-out ones.
+    write the file after each one. All use training reviews only, never the held-out ones.
 
     Raises:
         FileError: `path` is no study, or one with other settings.
@@ -63,13 +61,11 @@ def run_study(path: str | os.PathLike) -> None:
     """
     done = read_study(path).to_dict("records") if Path(path).exists() else []
     finished = [{name: one[name] for name in PARAMETERS} for one in done]
-    planned = [one for one in trainings() if one not in finished]
     write_results(path, done, DATA)  # fails now, not after the first training
     sets = _sets()
-    results = Parallel(n_jobs=-1, return_as="generator_unordered")(
-        delayed(train)(one, *sets) for one in planned
-    )
-    for result in tqdm(results, total=len(planned), unit="training"):
+    jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
+    results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+    for result in tqdm(results, total=len(jobs), unit="training"):
         done.append(result)
         write_results(path, done, DATA)
 
@@ -98,11 +94,11 @@ def read_study(path: str | os.PathLike) -> pd.DataFrame:
 def gradients(results: pd.DataFrame, num_layers: int) -> dict[str, dict[str, float]]:
     """The geometric means over the seeds of `gradients` in `read_study`'s table, for the "plain"
     and the "skip" network with `num_layers`. `figures.gradient_norms` draws them."""
-    results = results[results["num_layers"] == num_layers]
     found = {}
     for name, skip in (("plain", False), ("skip", True)):
-        norms = results.loc[results["skip_connections"] == skip, "gradients"]
-        found[name] = np.exp(np.log(pd.DataFrame(norms.tolist())).mean()).to_dict()
+        rows = (results["num_layers"] == num_layers) & (results["skip_connections"] == skip)
+        norms = pd.DataFrame(results.loc[rows, "gradients"].tolist())
+        found[name] = np.exp(np.log(norms).mean()).to_dict()
     return found
 
 
@@ -132,11 +128,8 @@ def _untrained_gradients(parameters: dict, glove: Glove, ids: np.ndarray, labels
     with torch.no_grad():
         network.embedding.weight[2:] = torch.from_numpy(np.array(glove.vectors))
     some = torch.tensor(ids[:GRADIENT_ROWS]), torch.tensor(labels[:GRADIENT_ROWS]).float()
-    return {
-        weight.removeprefix("body."): float(f"{norm:.4g}")
-        for weight, norm in gradient_norms(network, *some).items()
-        if "forward_stack" in weight and "weight_ih" in weight
-    }
+    norms = pd.Series(gradient_norms(network, *some)).filter(regex=INPUT_WEIGHTS, axis=0)
+    return {name.removeprefix("body."): float(f"{norm:.4g}") for name, norm in norms.items()}
 
 
 def _sets() -> tuple[Glove, tuple, tuple]:
