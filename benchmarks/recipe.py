@@ -167,7 +167,7 @@ def packed_twin(network: nn.Module) -> PackedBiLSTM:
         *network.embedding.weight.shape,
         layers[0].hidden_size,
         body.dropout.p,
-        network.word_dropout,
+        network.word_dropout.p,
     )
     for layer, end in zip(layers, ("", "_reverse"), strict=True):
         for name, weight in layer.named_parameters():

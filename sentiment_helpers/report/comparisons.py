@@ -90,12 +90,12 @@ def findings(results: list[Result], labels: np.ndarray) -> list[str]:
 def _about_report() -> str:
     networks = report_table().query("notebook != 'earlier'")["valid_accuracy"]
     gap, rows = networks.max() - networks.min(), round(REPORT_REVIEWS / 5)
-    error = np.sqrt(2 * networks.mean() * (1 - networks.mean()) / rows)
+    p = 2 * norm.sf(gap / np.sqrt(2 * networks.mean() * (1 - networks.mean()) / rows))
     return (
         f"The report: its best and worst network are {gap:.4f} apart in validation accuracy on "
         f"about {rows:,} rows. Two equally good networks, chosen beforehand and with independent "
-        f"errors, are at least as far apart with probability {2 * norm.sf(gap / error):.2f}. By "
-        "these figures alone, no network is significantly better than another."
+        f"errors, are at least as far apart with probability {p:.2f}. By these figures "
+        f"alone, {'no' if p > 0.05 else 'a'} network is significantly better than another."
     )
 
 
