@@ -1,5 +1,5 @@
-"""The report's way with texts (2nd step), written fairly; this package is timed against it. It reads
-each row on its own: NLTK's tokenizer, the cleaning steps, a dictionary of vectors.
+"""The report's way with texts (2nd step), written fairly. This package is timed against it. It
+reads each row on its own: NLTK's tokenizer, the cleaning steps, a dictionary of vectors.
 """
 
 import csv

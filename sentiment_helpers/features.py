@@ -162,8 +162,10 @@ class TokenIds(CorpusTransformer):
 
     def _both_ends(self, values: np.ndarray) -> np.ndarray:
         """Of a value for each word of a review, those of the words that are read."""
-        first = (self.max_length + 1) // 2
-        return np.delete(values, slice(first, first + max(len(values) - self.max_length, 0)))
+        if len(values) <= self.max_length:
+            return values
+        half = self.max_length // 2
+        return np.delete(values, slice(self.max_length - half, len(values) - half))
 
     def _known_parts(self, words: list[str]) -> list[str]:
         """`words`, but unknown ones with hyphens as their parts."""

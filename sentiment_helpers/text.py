@@ -32,7 +32,7 @@ APOSTROPHES = "‘’`´"
 _MARKUP = re.compile(r"<(?:!--(?:[^<-]|<(?!!--)|-(?!->))*+--|/?[A-Za-z][^<>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file and no font can show
 # What each contraction has: an apostrophe, or it is one of Treebank's six fused words.
-_CONTRACTION = re.compile("'|cannot|gimme|gonna|gotta|lemme|wanna")
+CONTRACTION = re.compile("'|cannot|gimme|gonna|gotta|lemme|wanna")
 MAX_CONTRACTION = 1000  # characters; a longer piece is no word, and can keep the rules busy
 # Letters, with hyphens and apostrophes inside; nothing that touches a digit.
 WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
@@ -92,7 +92,7 @@ def split_contraction(piece: str) -> str:
     piece needs them.
     """
     piece = straighten(piece.lower())
-    if not may_be_contraction(piece):
+    if len(piece) > MAX_CONTRACTION or not CONTRACTION.search(piece):
         return piece
     return " ".join(treebank.tokenize(piece + " "))  # they find some short forms by the space
 
@@ -102,8 +102,3 @@ def straighten(text: str) -> str:
     for apostrophe in APOSTROPHES:
         text = text.replace(apostrophe, "'")
     return text.replace("\0", "")
-
-
-def may_be_contraction(piece: str) -> bool:
-    """Whether Treebank's rules may cut a piece in lower case with straight apostrophes."""
-    return len(piece) <= MAX_CONTRACTION and _CONTRACTION.search(piece) is not None

@@ -1,11 +1,10 @@
-"""Mean vectors against means worked out one review at a time."""
+"""Mean vectors and ids, against those that are worked out one review at a time."""
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils._param_validation import InvalidParameterError
 
 from sentiment_helpers import (
     Glove,
@@ -18,6 +17,7 @@ from sentiment_helpers import (
     tokens,
 )
 from sentiment_helpers.classifiers.domain_vectors import domain_vectors
+from sentiment_helpers.fast.many_texts import Corpus
 
 TEXTS = ["A good, good film!", "It isn't good.", "zzz 10", ""]
 
@@ -72,7 +72,7 @@ def test_refused(glove):
         embedding.fit(["x", float("nan")])
     for kind in (MeanEmbedding, TokenIds):
         for method in (kind(None).fit, kind("glove.6B.50d").fit_transform):
-            with pytest.raises(InvalidParameterError, match="'glove' parameter of"):
+            with pytest.raises(ValueError, match=r"glove is .+ must be what load_glove returns"):
                 method(["x"])
 
 
@@ -148,13 +148,34 @@ def test_token_ids_refuse(glove):
         TokenIds(glove).transform(["good"])
     for length in (0, 2**14 + 1, 2.5, "x", None, True):
         for method in (TokenIds(glove, length).fit, TokenIds(glove, length).fit_transform):
-            with pytest.raises(InvalidParameterError, match="'max_length' parameter of TokenIds"):
+            with pytest.raises(ValueError, match=r"max_length is .+ whole number from 1 to 16,384"):
                 method(["good"])
     with pytest.raises(ValueError, match="one text was given"):
         TokenIds(glove).fit("good")
 
 
-def test_domain_vectors_bring_words_of_like_company_together():
+def test_everything_works_without_the_fast_reader(reviews, monkeypatch):
+    """Instead of it, the plain twins read each text as one piece of a corpus."""
+    texts, glove = reviews["review"][:50], load_glove()
+
+    def results():
+        for transformer in (MeanEmbedding(glove), TokenIds(glove)):
+            yield transformer.fit_transform(texts)
+            yield from transformer.fit(texts).transform_counted(texts)
+            yield from transformer.transform_counted([])
+        yield np.array(coverage(texts, glove))
+
+    def read(texts, words_of):
+        words = [word for text in texts for word in [*words_of(text), "\n"]]
+        yield Corpus(words, np.arange(len(texts)), np.arange(len(texts) + 1))
+
+    fast = list(results())
+    monkeypatch.setattr(features, "read", read)
+    for plain, expected in zip(results(), fast, strict=True):
+        np.testing.assert_array_equal(plain, expected, strict=True)
+
+
+def test_domain_vectors_of_words_with_the_same_neighbours_are_close():
     """Words 2 and 3 stand beside 4 and 5; 6 and 7 beside 8 and 9; 10 nowhere."""
     rng = np.random.default_rng(0)
     near = [[rng.choice([2, 3]), rng.choice([4, 5]), 0, 0] for _ in range(200)]

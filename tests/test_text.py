@@ -1,8 +1,9 @@
-"""Cleaning, against cases written out; `test_benchmarks.py` sets it against NLTK's own way."""
+"""Cleaning, on cases written out; `test_benchmarks.py` compares it with NLTK on whole reviews."""
 
 import pytest
 
 from sentiment_helpers import clean, text
+from sentiment_helpers.fast import many_texts
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,7 @@ from sentiment_helpers import clean, text
         ("_great_ *fun* (wow!)", ["great", "fun", "wow"]),
         ("good\x85film\u3000noir", ["good", "film", "noir"]),
         ("go\0od\ud800film", ["good", "film"]),
+        (f"{'a' * 997}n't {'a' * 998}n't", ["a" * 997, "n't", "a" * 998 + "n't"]),
         ("", []),
     ],
 )
@@ -28,7 +30,8 @@ def test_clean(review, words):
     assert clean(review) == words
 
 
-def test_any_text_is_read_in_time_that_grows_with_its_length():
+@pytest.mark.parametrize("read", [clean, lambda text: list(many_texts.read([text], clean))])
+def test_any_text_is_read_in_time_that_grows_with_its_length(read):
     """These take minutes where a pattern scans a text again from each of its characters."""
     for piece in (
         "<!--",
@@ -43,9 +46,8 @@ def test_any_text_is_read_in_time_that_grows_with_its_length():
         "a-",
         "cannot",
         "(",
-        "' ",
     ):
-        assert isinstance(clean(piece * 100_000), list)
+        assert isinstance(read(piece * 100_000), list)
 
 
 def test_stop_words_hold_no_negation():
@@ -71,15 +73,3 @@ def test_tokens_hold_the_words_of_clean(reviews):
     for review in reviews["review"][:300].str.replace(r"\d", " ", regex=True):
         kept = [t for t in text.tokens(review) if t not in text.STOP_WORDS and t.isalpha()]
         assert [w for w in clean(review) if w.isalpha()] == kept
-
-
-def test_little_is_given_to_treebank_at_a_time(reviews, monkeypatch):
-    """Its patterns raise TimeoutError after 5 seconds; the words stay the same."""
-    pieces = text.chunks(" ".join(reviews["review"][:50]))
-    expected, given = text.chunk_tokens(pieces), []
-    real = text._treebank.tokenize
-    monkeypatch.setattr(text._treebank, "tokenize", lambda t: given.append(len(t)) or real(t))
-    monkeypatch.setattr(text, "TREEBANK", 100)
-    assert text.chunk_tokens(pieces) == expected
-    assert len(given) > 10
-    assert max(given) < 300

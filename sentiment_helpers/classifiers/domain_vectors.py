@@ -6,19 +6,19 @@ from sklearn.utils.extmath import randomized_svd
 
 from sentiment_helpers.features import UNKNOWN
 
-WINDOW = 5
-"""How far apart two words may stand for `domain_vectors` to count them as company."""
+WINDOW = 5  # words farther apart than this do not count as co-occurring
 
 
 def domain_vectors(
     ids: np.ndarray, num_words: int, size: int, random_state: int = 1234
 ) -> np.ndarray:
-    """(num_words, size) float32: what company each word keeps in reviews `ids` (N, T), 0-padded.
+    """Vectors of words from their co-occurrence in reviews: (num_words, size) float32.
 
-    Positive pointwise mutual information of words at most `WINDOW` apart, the nearer the heavier,
-    contexts smoothed with exponent 0.75, then a truncated singular value decomposition with half
-    of the singular values' weight (Levy, Goldberg and Dagan 2015). No labels are used. The values
-    have a standard deviation of 1; ids 0 and 1, and words that stand alone, have zeros.
+    `ids` (N, T) are the reviews' words, 0-padded. Positive pointwise mutual information of words
+    at most `WINDOW` apart, nearer ones with more weight, contexts smoothed with exponent 0.75;
+    then a truncated singular value decomposition, the singular values to the power of a half
+    (Levy, Goldberg and Dagan 2015). No labels are used. The values have a standard deviation of
+    1; ids 0 and 1, and words that co-occur with none, have zeros.
     """
     counts = csr_array((num_words, num_words), dtype=np.float32)
     for start in range(0, len(ids), 4096):  # slices, so that memory does not grow with the reviews
@@ -34,8 +34,8 @@ def domain_vectors(
     contexts = totals**0.75
     row, column = counts.coords
     information = np.log(counts.data * contexts.sum() / (totals[row] * contexts[column]))
-    told = information > 0
-    positive = csr_array((information[told], (row[told], column[told])), shape=counts.shape)
+    above = information > 0
+    positive = csr_array((information[above], (row[above], column[above])), shape=counts.shape)
     found = min(size, num_words - 1)
     left, values, _ = randomized_svd(positive, found, random_state=random_state)
     vectors = np.zeros((num_words, size), np.float32)

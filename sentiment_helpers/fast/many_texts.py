@@ -9,7 +9,7 @@ splits the texts and numbers their pieces, on all cores.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, islice, repeat
+from itertools import islice, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +18,12 @@ from pyarrow import compute
 from scipy.sparse import csr_array
 
 from sentiment_helpers.text import (
+    CONTRACTION,
+    MAX_CONTRACTION,
     STOP_WORDS,
     TOKEN,
     WORD,
     clean,
-    may_be_contraction,
     straighten,
     treebank,
     without_markup,
@@ -88,7 +89,7 @@ def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator
     Raises:
         ValueError: `texts` is one string instead of several, or holds something else.
     """
-    slices = chain([[]], _slices(texts))
+    slices = _slices(texts)
     with ThreadPoolExecutor() as threads:
         while parts := list(threads.map(_numbered_pieces, islice(slices, SLICES))):
             sizes, pieces = zip(*parts, strict=True)
@@ -101,8 +102,9 @@ def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator
 
 
 def _slices(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts without markup and in lower case, some at a time."""
+    """The texts without markup and in lower case, some at a time; one empty slice of no texts."""
     prepared = (without_markup(text).lower() for text in _strings(texts))
+    yield list(islice(prepared, SLICE))
     while some := list(islice(prepared, SLICE)):
         yield some
 
@@ -138,7 +140,8 @@ def _split_contractions(pieces: list[str]) -> str:
     start as to read a page. A word of its own, NUL, which no piece has, separates them.
     """
     lines = straighten("\n".join([*pieces, ""])).split("\n")
-    contractions = [at for at, line in enumerate(lines) if may_be_contraction(line)]
+    found = enumerate(map(CONTRACTION.search, lines))
+    contractions = [at for at, yes in found if yes and len(lines[at]) <= MAX_CONTRACTION]
     for start in range(0, len(contractions), PORTION):
         portion = contractions[start : start + PORTION]
         joined = " \0 ".join(lines[at] for at in portion) + " "
