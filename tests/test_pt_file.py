@@ -237,7 +237,7 @@ def test_texts_are_no_commands(path):
 
 def test_long_pickles(path, monkeypatch):
     monkeypatch.setattr(pt_file, "MAX_PICKLE", 100)
-    check_refused(path, "has over 100 bytes")
+    check_refused(path, "over 100 bytes")
 
 
 def test_weights_of_a_network_are_read(path):

@@ -114,9 +114,7 @@ def _check_pickle(pickled: bytes, sizes: dict[str, int]) -> None:
     """`ValueError` where a pickle does anything but list plain values and tensors, or where the
     bytes of a tensor are not those of one part, of `sizes`, and no other tensor's."""
     if len(pickled) > MAX_PICKLE or not pickled.startswith(b"\x80\2"):
-        raise ValueError(
-            f"its pickle is of another protocol than 2, or has over {MAX_PICKLE:,} bytes"
-        )
+        raise ValueError(f"its pickle has another protocol than 2, or over {MAX_PICKLE:,} bytes")
     words, memo = [], {}
     for number, (opcode, value, _) in enumerate(pickletools.genops(pickled[2:])):
         if number == MAX_PARTS:
