@@ -127,22 +127,23 @@ def _checked_model(content: dict) -> Pipeline | Blend:
             f"read: save the model again, or update sentiment_helpers"
         )
     model = _model(content)
-    again = HEADER | _content(model)
-    if _comparable(content) != _comparable(again):
+    if not _same(content, HEADER | _content(model)):
         raise ValueError("it has other parts or values than `save` writes")
     if not np.isfinite(model.predict_proba(["", "A good film."])).all():
         raise ValueError("its probabilities are not finite")
     return model
 
 
-def _comparable(value):
-    """Some content as values that are equal where kind, dtype, shape and bits are."""
-    if isinstance(value, dict):
-        return {key: _comparable(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_comparable(part) for part in value]
-    if not isinstance(value, torch.Tensor):
-        return type(value), repr(value)
-    if not value.isfinite().all():
-        raise ValueError("a weight or a vector is not finite")
-    return value.dtype, value.shape, value.numpy().tobytes()
+def _same(given, expected) -> bool:
+    """Whether two contents have the same types, dtypes, shapes and values, all of them finite."""
+    if type(given) is not type(expected):
+        return False
+    if isinstance(given, torch.Tensor):
+        if not given.isfinite().all():
+            raise ValueError("a weight or a vector is not finite")
+        return given.dtype == expected.dtype and torch.equal(given, expected)
+    if isinstance(given, dict):
+        return list(given) == list(expected) and all(_same(given[k], expected[k]) for k in given)
+    if isinstance(given, list):
+        return len(given) == len(expected) and all(map(_same, given, expected))
+    return given == expected

@@ -99,7 +99,7 @@ def test_code_is_not_run(path, tmp_path, protocol, bare):
         path.write_bytes(pickled)
     else:
         put_together(members_of(path) | {"data.pkl": pickled}, path)
-    says = "not a zip file" if bare else "could run code: it names|more than tensors"
+    says = "not a zip file" if bare else "could run code" if protocol == 2 else "protocol"
     check_refused(path, says)
     assert not marker.exists()
     pickle.loads(pickled)  # it would have run
@@ -110,7 +110,7 @@ def test_code_is_not_run(path, tmp_path, protocol, bare):
 def test_only_tensors_are_named(path, name):
     """Not even what PyTorch's own loading allows."""
     module, _, function = name.rpartition(".")
-    pickled = f"c{module}\n{function}\n(J\xff\xff\xff\x7ftR.".encode("latin-1")
+    pickled = f"\x80\2c{module}\n{function}\n(J\xff\xff\xff\x7ftR.".encode("latin-1")
     put_together(members_of(path) | {"data.pkl": pickled}, path)
     check_refused(path, f"could run code: it names {name}")
 
@@ -214,7 +214,7 @@ BAD_PICKLES = {
     "named": (b"cos\x0b'x'\nsystem\n.", "could run code: it names os"),
     "not called": (FUNCTION + b".", r"\(TENSOR\)"),
     "searched": ((b"}" + text("_metadata") + b"}") * 100_000 + b"R.", r"\(REDUCE\)"),
-    "another protocol": (pickle.dumps({"a": 1}, 4), r"\(FRAME\)"),
+    "another protocol": (pickle.dumps({"a": 1}, 4), r"\(PROTO\)"),
     "no end": (b"(NN", "exhausted"),
     "no mark": (b"NNe.", "pop from empty list"),
     "nothing": (b"", "exhausted"),
@@ -237,7 +237,7 @@ def test_texts_are_no_commands(path):
 
 def test_long_pickles(path, monkeypatch):
     monkeypatch.setattr(pt_file, "MAX_PICKLE", 100)
-    check_refused(path, "pickle is larger than 100 bytes")
+    check_refused(path, "over 100 bytes")
 
 
 def test_weights_of_a_network_are_read(path):

@@ -31,8 +31,7 @@ _CALLS = re.compile(
     r"(?:MARK |SETITEMS? |'\S*' EMPTY_DICT 'version' \d+ SETITEM )*BUILD "
 )
 _PLAIN = re.compile(
-    r"'\S*'|-?\d+|NONE|NEWTRUE|NEWFALSE|BINFLOAT|EMPTY_LIST|EMPTY_DICT|MARK|APPENDS?|SETITEMS?"
-    r"|PROTO|STOP"
+    r"'\S*'|-?\d+|NONE|NEWTRUE|NEWFALSE|BINFLOAT|EMPTY_(?:LIST|DICT)|MARK|APPENDS?|SETITEMS?|STOP"
 )
 
 
@@ -114,10 +113,10 @@ def _checked_parts(data: bytes) -> dict[str, bytes]:
 def _check_pickle(pickled: bytes, sizes: dict[str, int]) -> None:
     """`ValueError` where a pickle does anything but list plain values and tensors, or where the
     bytes of a tensor are not those of one part, of `sizes`, and no other tensor's."""
-    if len(pickled) > MAX_PICKLE:
-        raise ValueError(f"its pickle is larger than {MAX_PICKLE:,} bytes")
+    if len(pickled) > MAX_PICKLE or not pickled.startswith(b"\x80\2"):
+        raise ValueError(f"its pickle has another protocol than 2, or over {MAX_PICKLE:,} bytes")
     words, memo = [], {}
-    for number, (opcode, value, _) in enumerate(pickletools.genops(pickled)):
+    for number, (opcode, value, _) in enumerate(pickletools.genops(pickled[2:])):
         if number == MAX_PARTS:
             raise ValueError(f"its pickle has more than {MAX_PARTS:,} parts")
         word = opcode.name
