@@ -128,10 +128,10 @@ class NetworkClassifier(LogOddsClassifier):
                 of columns than in `fit`.
         """
         check_is_fitted(self)
-        X = self._validate("inputs", X)
-        inputs = self._inputs(X, next(self.network_.parameters()).device)
-        dtype = self.prediction_dtype
-        return predict_logits(self.network_, inputs, self._lengths(inputs), dtype).cpu().numpy()
+        device = next(self.network_.parameters()).device
+        inputs = self._inputs(self._validate("inputs", X), device)
+        lengths, dtype = self._lengths(inputs), self.prediction_dtype
+        return predict_logits(self.network_, inputs, lengths, dtype).cpu().numpy()
 
     def get_state(self) -> dict:
         """Parameters, weights and history, as tensors and plain values."""
@@ -139,8 +139,7 @@ class NetworkClassifier(LogOddsClassifier):
         parameters = self._values(*self.get_params())
         del parameters["device"], parameters["verbose"]  # of this machine and this run
         weights = {name: w.cpu() for name, w in self.network_.state_dict().items()}
-        if "embedding.weight" in weights:
-            weights["embedding.weight"] = weights["embedding.weight"].half()
+        weights |= {n: w.half() for n, w in weights.items() if n == "embedding.weight"}
         return {
             "parameters": parameters,
             "classes": self.classes_.tolist(),
@@ -205,11 +204,9 @@ class NetworkClassifier(LogOddsClassifier):
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) != 2:
-            count = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
-            raise ValueError(
-                f"Only binary classification is supported: labels of two classes are needed, "
-                f"{count} found"
-            )
+            found = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
+            needed = "Only binary classification is supported: labels of two classes are needed"
+            raise ValueError(f"{needed}, {found} found")
 
     def _split(self, X: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
         """Training and validation rows: X, X_valid, y, y_valid."""
@@ -277,13 +274,12 @@ def _round_embedding(network: nn.Module) -> None:
     embedding = getattr(network, "embedding", None)
     if embedding is None:
         return
-    rounded = embedding.weight.half()
-    if not rounded.isfinite().all():
+    embedding.weight.data.copy_(embedding.weight.half())
+    if not embedding.weight.isfinite().all():
         raise ValueError(
             "training moved words' vectors beyond ±65,504, the most that a model keeps: give lower "
             "learning rates, or smaller vectors"
         )
-    embedding.weight.data.copy_(rounded)
 
 
 def _device(name: str) -> torch.device:
