@@ -9,7 +9,7 @@ import threading
 import warnings
 
 import sentiment_helpers as sh
-from sentiment_helpers.storage.files import FileError, one_line
+from sentiment_helpers.storage.files import FileError, one_line, sentence
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,27 +46,18 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        return _report_error(error)
+        if isinstance(error, BrokenPipeError):  # the program that read our output has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        bad_input = isinstance(error, FileError | OSError)
+        unexpected = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
+        print(sentence(error) if bad_input else one_line(unexpected), file=sys.stderr)
+        return 2 if bad_input else 1
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to 1024")
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1024")
     return int(text)
-
-
-def _report_error(error: Exception) -> int:
-    """Print one line; return the exit status."""
-    if isinstance(error, BrokenPipeError):  # the program that read our output has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    bad_input = isinstance(error, FileError | OSError)
-    text = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename or 'output'}: {error.strerror}"
-    elif not bad_input:
-        text = f"unexpected {type(error).__name__}: {text} (--debug shows where)"
-    print(one_line(text), file=sys.stderr)
-    return 2 if bad_input else 1
 
 
 def _score(options: argparse.Namespace) -> None:

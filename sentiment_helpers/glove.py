@@ -1,4 +1,4 @@
-"""GloVe loading: word vectors as one read-only table (Pennington et al. 2014)."""
+"""Loads GloVe word vectors as one read-only table (Pennington et al. 2014)."""
 
 import hashlib
 import io
@@ -46,8 +46,8 @@ class GloveFileError(FileError):
 class Glove:
     """Word vectors: `words`, most frequent first, and `vectors`, (V, D) float32, read-only.
 
-    `source` is the argument with which `load_glove` opens it again. With one, only `source` is
-    pickled: each worker process opens a memory map of its own, and no vectors are sent to it.
+    `source` is the argument with which `load_glove` opens it again. If there is one, it is all
+    that is pickled, so no vectors are sent to worker processes.
     """
 
     name: str
@@ -84,15 +84,13 @@ class Glove:
 
 
 def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
-    """Open GloVe vectors by name or by path.
+    """Open GloVe vectors. A text file is parsed once, into a cache next to it, and memory-mapped.
 
     Args:
         name_or_path: "glove.6B.50d" (installed with this package); "glove.6B.100d", "…200d" or
             "…300d" (in `data/` as .txt or inside glove.6B.zip, which is downloaded if both are
             missing); or the path of a text file in GloVe's format: a word and its values on each
             line, separated by single spaces.
-
-    A file is parsed once, into a cache next to it. After that its values are memory-mapped.
 
     Raises:
         GloveFileError: the file is missing, not in GloVe's format, or could not be downloaded.
@@ -120,7 +118,7 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
 
 @lru_cache(maxsize=2)
 def _reopened(source: str) -> Glove:
-    """One copy for everything that a process unpickles."""
+    """The one copy that all unpickled objects of a process share."""
     return load_glove(source)
 
 
@@ -202,7 +200,7 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
 
 
 def _first_fault(file: BinaryIO, columns: int, error: Exception) -> str:
-    """What is wrong with a GloVe text file, and in which line; read again, line by line."""
+    """Read a GloVe text file again, line by line, and say what is wrong in which line."""
     text = io.TextIOWrapper(file, "utf-8", "surrogateescape")  # "\r" alone ends a line too
     for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), 1):
         if len(line) == MAX_LINE:

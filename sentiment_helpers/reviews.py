@@ -1,4 +1,4 @@
-"""Reviews with labels, from a file, a folder, or the bundled 25,000; the split."""
+"""Loads reviews and their labels (bundled, a file or a folder), and splits them."""
 
 import logging
 import os
@@ -66,14 +66,13 @@ def _from_table(path: Path) -> pd.DataFrame:
     reviews, labels, dropped = [], [], Counter()
     with ReviewTable.open(path) as table:
         if table.label is None:
-            columns = ", ".join(table.columns)
-            wanted = " or ".join(LABEL_COLUMNS)
-            raise ReviewFileError(f"{table.name} has no column named {wanted}, only {columns}")
+            wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(table.columns)
+            raise ReviewFileError(f"{table.source.name} has no column named {wanted}, only {found}")
         for number, row in enumerate((row.fields for row in table.rows() if row.fields), 1):
             try:
                 label = table.label_of(row)
             except ValueError as error:
-                raise ReviewFileError(f"{table.name}: row {number}: {error}") from None
+                raise ReviewFileError(f"{table.source.name}: row {number}: {error}") from None
             if label is None:
                 dropped["rated between 4 and 7, neither positive nor negative"] += 1
             elif not row[table.review].strip():
@@ -84,7 +83,7 @@ def _from_table(path: Path) -> pd.DataFrame:
     for reason, count in dropped.items():
         _log.warning("%d of %d reviews are %s: dropped", count, table.num_rows, reason)
     if not reviews:
-        raise ReviewFileError(f"{table.name} has no labelled review")
+        raise ReviewFileError(f"{table.source.name} has no labelled review")
     return pd.DataFrame({"review": reviews, "label": labels})
 
 
@@ -114,21 +113,21 @@ def _acl_imdb() -> Path:
 def _from_folder(path: Path) -> pd.DataFrame:
     """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or .tar.gz, sorted by name."""
     pattern = re.compile(r"(?:^|/)(train|test)/(neg|pos)/[^/]+\.txt$")
-    found = {}
+    texts = {}
     try:
         if path.is_dir():
-            for file in path.glob("*/*/*.txt"):
-                if match := pattern.search(file.as_posix()):
-                    found[file.as_posix()] = (file.read_text("utf-8"), *match.groups())
+            files = (file for file in path.glob("*/*/*.txt") if pattern.search(file.as_posix()))
+            texts = {file.as_posix(): file.read_text("utf-8") for file in files}
         else:
             with tarfile.open(path) as archive:
                 for member in archive:
-                    if member.isfile() and (match := pattern.search(member.name)):
-                        text = archive.extractfile(member).read().decode()
-                        found[member.name] = (text, *match.groups())
+                    if member.isfile() and pattern.search(member.name):
+                        texts[member.name] = archive.extractfile(member).read().decode()
     except (OSError, EOFError, tarfile.TarError, UnicodeDecodeError) as error:
         raise ReviewFileError(f"cannot read {path}: {error}") from None
-    if not found:
+    if not texts:
         raise ReviewFileError(f"{path} has no files train/neg/*.txt, train/pos/*.txt, …")
-    rows = [(text, LABELS[kind], half) for _, (text, half, kind) in sorted(found.items())]
-    return pd.DataFrame(rows, columns=["review", "label", "half"])
+    places = [pattern.search(name).groups() for name in sorted(texts)]
+    rows = {"review": [texts[name] for name in sorted(texts)]}
+    rows |= {"label": [LABELS[kind] for _, kind in places], "half": [half for half, _ in places]}
+    return pd.DataFrame(rows)

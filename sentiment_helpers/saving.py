@@ -1,4 +1,4 @@
-"""Saves fitted models as .pt files, and loads them again, whoever wrote the file."""
+"""Saves fitted models as .pt files, and loads them again without trusting the file."""
 
 import os
 
@@ -17,24 +17,17 @@ from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.pt_file import CheckpointError
 
 HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
-TRANSFORMERS = {"MeanEmbedding": MeanEmbedding, "TokenIds": TokenIds}
-CLASSIFIERS = {
-    "BagClassifier": BagClassifier,
-    "BiRNNClassifier": BiRNNClassifier,
-    "FeedForwardClassifier": FeedForwardClassifier,
-    "WordBiRNNClassifier": WordBiRNNClassifier,
-}
+TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
+CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
+CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
 
 
 def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
-    """Write a fitted model to `path`, whole or not at all.
+    """Write a fitted model to `path`, whole or not at all: a pipeline of `MeanEmbedding` or
+    `TokenIds` and one of this package's classifiers, or a `Blend` of such pipelines.
 
     The file holds all that scoring needs, the words and vectors included, and the history of the
     training. The network's weights are `torch.load(path, weights_only=True)["state_dict"]`.
-
-    Args:
-        model: a pipeline of `MeanEmbedding` or `TokenIds` and one of this package's classifiers,
-            or a `Blend` of such pipelines.
 
     Raises:
         ValueError: `model` is something else, is not fitted (`NotFittedError`), or could not be
@@ -47,9 +40,8 @@ def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike) -> Pipeline | Blend:
-    """The model that `save` wrote to `path`; it predicts exactly what it predicted then.
-
-    The file may come from anybody: nothing in it is run, and each value is checked.
+    """The model that `save` wrote to `path`; it predicts exactly what it predicted then. The file
+    may come from anybody: nothing in it is run, and each value is checked.
 
     Raises:
         CheckpointError: `path` is missing, or holds no model that this version can load.
@@ -71,14 +63,11 @@ def _content(model: Pipeline | Blend) -> dict:
             "weights": model.weights_.tolist(),
             "intercept": model.intercept_,
         }
-    kind = type(model).__name__
-    if kind.endswith("SearchCV"):
-        raise ValueError(f"a {kind} cannot be saved: save its best_estimator_")
     if not isinstance(model, Pipeline):
-        raise ValueError(
-            f"a {kind} cannot be saved by itself: save a pipeline with its vectorizer, "
-            f"make_pipeline(MeanEmbedding(glove), classifier)"
-        )
+        kind = type(model).__name__
+        instead = " by itself: save make_pipeline(MeanEmbedding(glove), classifier)"
+        instead = ": save its best_estimator_" if kind.endswith("SearchCV") else instead
+        raise ValueError(f"a {kind} cannot be saved{instead}")
     kinds = [type(step).__name__ for _, step in model.steps]
     if len(kinds) != 2 or kinds[0] not in TRANSFORMERS or kinds[1] not in CLASSIFIERS:
         foreign = [kind for kind in kinds if kind not in TRANSFORMERS | CLASSIFIERS]
@@ -115,7 +104,7 @@ def _model(content: dict) -> Pipeline | Blend:
 
 
 def _checked_model(content: dict) -> Pipeline | Blend:
-    """The model of some content, if it can score and `save` would write the same content of it."""
+    """The model in `content`, if it can score and `save` would write the same content again."""
     if type(content) is not dict or content.get("format") != HEADER["format"]:
         raise ValueError(
             "sentiment_helpers.save did not write it. A state_dict belongs to a network: "

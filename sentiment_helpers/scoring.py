@@ -1,4 +1,4 @@
-"""Scores a file of reviews: the same file again, with probabilities. For a cluster, a table."""
+"""A CSV of reviews in, the same CSV with predictions out; the same for a table on a cluster."""
 
 import gzip
 import io
@@ -16,10 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock, Thread
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -39,6 +41,7 @@ from sentiment_helpers.storage.text_file import ReviewFileError
 ROWS_AT_ONCE = 8192
 VALUES_AT_ONCE = 2**22  # features or hidden units
 ADDED_COLUMNS = ("probability", "prediction")
+_load_cached, _loading = lru_cache(maxsize=2)(load), Lock()
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,13 @@ class ScoreReport:
 
     rows: int
     scored: int  # rows with a review
+    empty: int  # rows without one
     without_known_word: int  # scored rows in which the model knows no word
     known_words: float  # share of the words in scored rows; NaN if none were counted
     undecided: int  # scored rows rated between 4 and 7; `scores` leaves them out
     unreadable: int  # scored rows with a label that is neither positive nor negative; likewise
     seconds: float
     scores: Scores | None  # of the other scored rows with a label; None if there are none
-
-    @property
-    def empty(self) -> int:
-        """Rows without a review."""
-        return self.rows - self.scored
 
     @property
     def rows_per_second(self) -> float:
@@ -92,14 +91,13 @@ def score_csv(
     with two more columns: `probability` (of positive) and `prediction` (0 or 1).
 
     Rows keep their order and their bytes; a row without a review gets empty cells. The new file
-    appears when it is complete and on disk. Memory grows by 9 bytes for each row with a label, and
-    does not depend on the others. With other `workers`, the last digits of a probability can
-    differ, because each process has other threads; all else is the same.
+    appears when it is complete and on disk. Memory grows only by 9 bytes for each labelled row.
+    The last digits of a probability depend on `workers`, because each process has fewer threads.
 
     Args:
         source: a file, compressed by gzip or not, or "-" for standard input.
         destination: a file, compressed if its name ends in .gz, or "-" for standard output.
-        column, encoding: of the reviews, in upper or lower case; of both files.
+        column, encoding: the name of the reviews' column (case is ignored); of both files.
         workers: processes that share the cores, each with the model in its memory.
         overwrite, verbose: replace an existing `destination`; show progress bars.
 
@@ -119,29 +117,33 @@ def score_csv(
     counts, labels, predicted = Counter(), array("B"), array("d")
     with ReviewTable.open(source, column, encoding, verbose) as table:
         if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
-            raise ReviewFileError(f"{table.name} already has a column named {clash[0]}: rename it")
+            raise ReviewFileError(
+                f"{table.source.name} already has a column named {clash[0]}: rename it"
+            )
         blocks = (
             ([row.fields[table.review] if row.fields else "" for row in rows], (rows, position))
             for rows, position in table.blocks(ROWS_AT_ONCE)
         )
         with (
-            _output(destination, table.source.encoding, overwrite) as file,
+            _open(source, destination, table.source.encoding, overwrite) as file,
             table.source.progress("scoring", verbose) as bar,
             closing(_score_in_order(model, blocks, workers)) as scored,
         ):
-            file.write(_with_cells(table.header, table.separator, ADDED_COLUMNS))
+            file.write(_with_cells(Row(table.columns, table.header), table, ADDED_COLUMNS))
             for (rows, position), probabilities, counted in scored:
-                counts.update(counted, rows=sum(bool(row.fields) for row in rows))
-                for row, probability in zip(rows, probabilities.tolist(), strict=True):
-                    file.write(_output_row(row, table.separator, probability))
-                    if table.label is not None and not math.isnan(probability):
+                counts.update(counted)
+                for row, p in zip(rows, probabilities.tolist(), strict=True):
+                    cells = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
+                    file.write(_with_cells(row, table, cells))
+                    if table.label is not None and not math.isnan(p):
                         label = _label(row, table)
                         counts[label] += 1
                         if label in (0, 1):
                             labels.append(label)
-                            predicted.append(probability)
+                            predicted.append(p)
                 bar.update(position - bar.n)
-    names = ("rows", "scored", "without_known_word", "undecided", "unreadable")
+    counts.update(rows=table.num_rows, empty=table.num_rows - counts["scored"])
+    names = ("rows", "scored", "empty", "without_known_word", "undecided", "unreadable")
     return ScoreReport(
         **{name: counts[name] for name in names},
         known_words=counts["known"] / counts["words"] if counts["words"] else math.nan,
@@ -150,38 +152,26 @@ def score_csv(
     )
 
 
-def _output_row(row: Row, separator: str, probability: float) -> str:
-    if not row.fields:  # an empty line
-        return row.text
-    empty = math.isnan(probability)
-    cells = ("", "") if empty else (repr(probability), str(int(probability > 0.5)))
-    return _with_cells(row.text, separator, cells)
-
-
-def _with_cells(line: str, separator: str, cells: Iterable[str]) -> str:
-    """A line of a table with more cells, before its line end."""
-    body = line.rstrip("\r\n")
-    return separator.join([body, *cells]) + line[len(body) :]
+def _with_cells(row: Row, table: ReviewTable, cells: tuple[str, str]) -> str:
+    """The text of a row with two more cells before its line end; an empty line as it is."""
+    body = row.text.rstrip("\r\n")
+    return table.separator.join([body, *cells]) + row.text[len(body) :] if row.fields else row.text
 
 
 def _label(row: Row, table: ReviewTable) -> int | str:
     """0 or 1; or why it is neither."""
-    try:
+    with suppress(ValueError):
         label = table.label_of(row.fields)
-    except ValueError:
-        return "unreadable"
-    return "undecided" if label is None else label
+        return "undecided" if label is None else label
+    return "unreadable"
 
 
 def score_texts(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
     """Probabilities (N,) float64 of the positive class, NaN for blank texts; and counts.
 
-    Counts "scored" texts; for models of this package also their "words", the "known" ones, and
-    texts "without_known_word". In a blend, the first model counts.
-
-    Raises:
-        CheckpointError: a probability is not finite.
-    """
+    The counts: "scored" texts; for models of this package also their "words", the "known" ones,
+    and texts "without_known_word" (in a blend, as the first model counts them).
+    `CheckpointError` if a probability is not finite."""
     scored = [place for place, text in enumerate(texts) if text.strip()]
     probabilities, counts = np.full(len(texts), np.nan), Counter(scored=len(scored))
     size = max(VALUES_AT_ONCE // _values_per_review(model), 1)
@@ -203,53 +193,46 @@ def _values_per_review(model: Pipeline | Blend) -> int:
 
 
 def _score_together(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarray, dict]:
-    """As `predict_proba` of the positive class, with the counts of words."""
+    """Probabilities of the positive class, as `predict_proba`, and the counts of words."""
     if not isinstance(model, Blend):
         classifier, inputs, counts = _read(model, texts)
         return classifier.predict_proba(inputs)[:, 1], counts
     members = [_read(member, texts) for _, member in model.models]
-    log_odds = [classifier.decision_function(inputs) for classifier, inputs, _ in members]
-    columns = np.column_stack(log_odds).astype(np.float64)  # (N, models)
-    return expit(columns @ model.weights_ + model.intercept_), members[0][2]
+    log_odds = np.column_stack([last.decision_function(x) for last, x, _ in members])  # (N, models)
+    return expit(log_odds.astype(np.float64) @ model.weights_ + model.intercept_), members[0][2]
 
 
 def _read(model: Pipeline | Blend, texts: list[str]) -> tuple:
-    """What follows a model's reader, the inputs for that, and the counts of words."""
+    """The steps after the model's transformer, their inputs, and the counts of words."""
     if not isinstance(model, Pipeline) or not isinstance(model[0], CorpusTransformer):
         return model, texts, {}
     inputs, words, known = model[0].transform_counted(texts)
-    unknown = int((known == 0).sum())
-    counts = {"words": int(words.sum()), "known": int(known.sum()), "without_known_word": unknown}
-    return model[1:], inputs, counts
+    counts = {"words": words.sum(), "known": known.sum(), "without_known_word": (known == 0).sum()}
+    return model[1:], inputs, {name: int(count) for name, count in counts.items()}
 
 
 def _score_in_order(
     model: Pipeline | Blend, blocks: Iterable[tuple[list[str], tuple]], workers: int
 ) -> Iterator[tuple[tuple, np.ndarray, dict[str, int]]]:
-    """For each block of texts: what came with it, and `score_texts` of it.
-
-    At most 2 × `workers` + 1 blocks are read ahead. (joblib's `Parallel` does not stop reading.)
-    """
+    """For each block of texts: what came with it, and `score_texts` of it. At most 2 × `workers`
+    + 1 blocks are read ahead, while joblib's `Parallel` reads as many as there are."""
     if workers == 1:
         for texts, rest in blocks:
             yield rest, *score_texts(model, texts)
         return
     with _worker_pool(model, workers) as submit:
-        waiting = deque()
-        for texts, rest in blocks:
-            waiting.append((rest, submit(texts)))
-            if len(waiting) > 2 * workers:
-                rest, future = waiting.popleft()
-                yield rest, *future.result()
+        submitted = ((rest, submit(texts)) for texts, rest in blocks)
+        waiting = deque(islice(submitted, 2 * workers))
         while waiting:
+            waiting.extend(islice(submitted, 1))
             rest, future = waiting.popleft()
             yield rest, *future.result()
 
 
 @contextmanager
 def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
-    """A function that hands texts to processes, which load the model from a file and end with the
-    block. `ChildProcessError` if one of them dies."""
+    """A function that has texts scored by processes, which load the model from a file and end with
+    the block. `ChildProcessError` if one of them dies."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
         try:
@@ -264,7 +247,7 @@ def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
             # In a thread, which Ctrl-C does not interrupt: each process is started or is not.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(_start_workers, pool).result()
-            yield partial(pool.submit, _score_in_worker, path)
+            yield partial(pool.submit, _score_with_file, path)
             pool.shutdown()
         except BrokenProcessPool:
             raise ChildProcessError(
@@ -275,8 +258,7 @@ def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
 
 
 def _start_workers(pool: ProcessPoolExecutor) -> None:
-    """Start them with SIGINT and SIGTERM blocked, which a terminal sends to all processes: the
-    parent ends them."""
+    """Start the workers deaf to SIGINT and SIGTERM, which a terminal sends to all processes."""
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         resource_tracker.ensure_running()  # first, since it unblocks both in Python 3.11
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -295,8 +277,11 @@ def _watch_parent(parent: int, folder: str) -> None:
     Thread(target=watch, daemon=True).start()
 
 
-def _score_in_worker(path: Path, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
-    return score_texts(_load_once(path), texts)
+def _score_with_file(path: Path, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """`score_texts` by the model in a file, which each process loads once."""
+    with _loading:  # or each thread would load it
+        model = _load_cached(path)
+    return score_texts(model, texts)
 
 
 def _check_destination(source: str, destination: str, overwrite: bool) -> None:
@@ -307,33 +292,27 @@ def _check_destination(source: str, destination: str, overwrite: bool) -> None:
         if stat.S_ISREG(there.st_mode) and os.path.samestat(there, given):
             where = "the output" if destination == "-" else destination
             raise ReviewFileError(f"{where} is the input: give the output another name")
-    if not overwrite:
-        _check_new(destination)
-
-
-def _check_new(destination: str) -> None:
-    if destination != "-" and Path(destination).is_file():
+    if not overwrite and destination != "-" and Path(destination).is_file():
         raise FileExistsError(
             f"{destination} is there already: give another name, or --force (overwrite=True)"
         )
 
 
 @contextmanager
-def _output(destination: str | None, encoding: str, overwrite: bool) -> Iterator[io.TextIOBase]:
-    """The file to write to; without a destination, one that keeps nothing."""
+def _open(source: str, destination: str | None, encoding: str, overwrite: bool) -> Iterator[TextIO]:
+    """The file to write to; without a destination, the null device."""
     if destination is None or destination == "-":
         target = os.devnull if destination is None else sys.stdout.fileno()
         with open(target, "w", encoding=encoding, newline="", closefd=target == os.devnull) as file:
             yield file
-    else:
-        with written_whole(destination) as temporary, temporary.open("wb") as raw:
-            # Without a name and a time inside, so that the same rows are the same bytes.
-            gz = destination.endswith(".gz")
-            binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if gz else raw
-            with io.TextIOWrapper(binary, encoding, newline="") as file:
-                yield file
-            if not overwrite:  # another program may have written it in the meantime
-                _check_new(destination)
+        return
+    with written_whole(destination) as temporary, temporary.open("wb") as raw:
+        # Without a name and a time in it: the same rows give the same bytes.
+        gz = destination.endswith(".gz")
+        binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if gz else raw
+        with io.TextIOWrapper(binary, encoding, newline="") as file:
+            yield file
+        _check_destination(source, destination, overwrite)  # it may have appeared meanwhile
 
 
 def score_partition(
@@ -342,30 +321,19 @@ def score_partition(
     """A copy of `table` with two more columns: `probability` (of positive, float64) and
     `prediction` (Int64: 0 or 1), both missing where the review is missing or blank.
 
-    A cluster can send this function to its workers; each process loads `model` once. Give other
-    arguments with ``functools.partial``, or as keywords of Dask's `map_partitions`.
+    A cluster can send this function to its workers; each process loads `model` once. Other
+    arguments are given with `functools.partial`, or as keywords of Dask's `map_partitions`.
 
     Raises:
         CheckpointError: `model` cannot be loaded (see `load`).
         ValueError: `table` has no or several columns of that name, or one of the two already.
     """
-    if column not in table.columns:
+    if (count := list(table.columns).count(column)) != 1:
         found = ", ".join(map(str, table.columns))
-        raise ValueError(f"there is no column named {column}, but {found}: say which (column)")
-    if list(table.columns).count(column) > 1:
-        raise ValueError(f"there are several columns named {column}: rename all but one")
+        raise ValueError(f"{count or 'no'} columns are named {column}: the table has {found}")
     if clash := set(ADDED_COLUMNS) & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     texts = table[column].astype("string").fillna("").tolist()
-    probabilities, _ = score_texts(_load_once(resolve(model)), texts)
-    positive = pd.array(probabilities > 0.5, "Int64")
-    positive[np.isnan(probabilities)] = pd.NA
-    return table.assign(**dict(zip(ADDED_COLUMNS, (probabilities, positive), strict=True)))
-
-
-_load_cached, _loading = lru_cache(maxsize=2)(load), Lock()
-
-
-def _load_once(path: Path) -> Pipeline | Blend:
-    with _loading:  # or each thread would load it
-        return _load_cached(path)
+    probabilities, _ = _score_with_file(resolve(model), texts)
+    positive = pd.array(np.where(np.isnan(probabilities), np.nan, probabilities > 0.5), "Int64")
+    return table.assign(probability=probabilities, prediction=positive)

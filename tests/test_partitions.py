@@ -46,9 +46,11 @@ def test_another_column_and_no_rows(table):
 
 
 def test_refused(table):
-    with pytest.raises(ValueError, match="no column named text, but review, label, id"):
+    with pytest.raises(
+        ValueError, match="no columns are named text: the table has review, label, id"
+    ):
         score_partition(table, MODEL, "text")
-    with pytest.raises(ValueError, match="several columns named review"):
+    with pytest.raises(ValueError, match="2 columns are named review"):
         score_partition(pd.concat([table, table["review"]], axis=1), MODEL)
     with pytest.raises(ValueError, match="already a column named prediction"):
         score_partition(table.assign(prediction=1), MODEL)
@@ -73,7 +75,7 @@ def test_the_readmes_cluster(reviews, tmp_path):
     parts = [reviews[start : start + 50].assign(n="007", note="NA") for start in range(0, 400, 50)]
     for number, part in enumerate(parts):
         part.to_csv(tmp_path / f"reviews-{number}.csv", index=False)
-    count = "__import__('sentiment_helpers').scoring._loaded.cache_info().misses"
+    count = "__import__('sentiment_helpers').scoring._load_cached.cache_info().misses"
     code = code.replace("models/RNN.pt", str(MODEL))
     code += f"        print(Client.current().run(lambda: {count}))\n"
     (tmp_path / "score.py").write_text(code, "utf-8")

@@ -11,7 +11,6 @@ from threading import Thread
 
 import pandas as pd
 import pytest
-from sentiment_helpers.workers import score_in_order
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import (
@@ -25,7 +24,7 @@ from sentiment_helpers import (
     scoring,
 )
 from sentiment_helpers.__main__ import main
-from sentiment_helpers.report.experiments import tfidf_pairs
+from sentiment_helpers.scoring import _score_in_order
 from sentiment_helpers.storage import text_file
 from sentiment_helpers.storage.text_file import ReviewFileError
 
@@ -50,7 +49,7 @@ def read(path, separator):
 
 @pytest.mark.parametrize("chunk", [1, 2, 8192])
 def test_all_columns_and_rows_in_order(model, tmp_path, monkeypatch, chunk):
-    monkeypatch.setattr(scoring, "CHUNK", chunk)
+    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", chunk)
     rows = [
         ["id", "review", "rating", "note"],
         ["007", "A wonderful, moving film", "9", "NA"],
@@ -219,7 +218,7 @@ def test_the_input_as_a_stream(model_file, tmp_path):
 def test_an_output_that_somebody_else_writes_meanwhile(model, rated_file, tmp_path, monkeypatch):
     out = tmp_path / "out.csv"
     monkeypatch.setattr(
-        scoring, "score_in_order", lambda *a: out.write_text("precious") * 0 or score_in_order(*a)
+        scoring, "_score_in_order", lambda *a: out.write_text("precious") * 0 or _score_in_order(*a)
     )
     with pytest.raises(FileExistsError, match="there already"):
         score_csv(model, rated_file, out)
@@ -301,7 +300,7 @@ def test_a_quotation_mark_that_is_never_closed(model_file, tmp_path, capsys, mon
 
 
 def test_an_error_of_our_own(model_file, rated_file, capsys, monkeypatch):
-    monkeypatch.setattr(scoring, "score_in_order", lambda *_: 1 / 0)
+    monkeypatch.setattr(scoring, "_score_in_order", lambda *_: 1 / 0)
     command = ["score", model_file, str(rated_file)]
     assert main(command) == 1
     error = capsys.readouterr().err
@@ -314,7 +313,7 @@ def test_ctrl_c(model_file, rated_file, tmp_path, capsys, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(scoring, "score_in_order", interrupted)
+    monkeypatch.setattr(scoring, "_score_in_order", interrupted)
     assert main(["score", model_file, str(rated_file), "--output", str(tmp_path / "x.csv")]) == 130
     assert capsys.readouterr().err == "interrupted\n"
     assert list(tmp_path.iterdir()) == []
@@ -366,7 +365,7 @@ def test_number_of_workers(model_file, capsys):
         with pytest.raises(SystemExit) as ended:
             main(["score", model_file, "in.csv", "--workers", number])
         assert ended.value.code == 2
-        assert capsys.readouterr().err.endswith(f"{number} is no number from 1 to 1024\n")
+        assert capsys.readouterr().err.endswith(f"{number} is not a whole number from 1 to 1024\n")
 
 
 def test_standard_input_and_output(model, model_file, rated_file, tmp_path):
@@ -461,15 +460,12 @@ def test_library_errors_are_the_documented_ones(model, tmp_path):
 
 def test_models_together_on_the_command_line(model, reviews, tmp_path, capsys):
     rows = reviews[1000:1200]
-    pairs = tfidf_pairs().fit(reviews["review"][:300], reviews["label"][:300])
-    members = [("averages", model), ("TF-IDF", pairs)]
+    members = [("averages", model), ("again", model)]
     both = Blend(members).fit(rows["review"], rows["label"])
     save(both, tmp_path / "both.pt")
-    save(pairs, tmp_path / "pairs.pt")
-    assert main(["show", str(tmp_path / "both.pt"), str(tmp_path / "pairs.pt")]) == 0
+    assert main(["show", str(tmp_path / "both.pt")]) == 0
     shown = capsys.readouterr().out
-    assert f"averages + TF-IDF\n  weights of their log-odds: {both.weights_[0]:.2f}, " in shown
-    assert "LogisticRegression" in shown
+    assert f"averages + again\n  weights of their log-odds: {both.weights_[0]:.2f}, " in shown
     rows.to_csv(tmp_path / "in.csv", index=False)
     command = ["score", str(tmp_path / "both.pt"), str(tmp_path / "in.csv"), "--json"]
     assert main(command) == 0

@@ -326,7 +326,7 @@ def test_another_number_of_threads_is_another_training(path, monkeypatch):
 
 @pytest.mark.parametrize("value", [5, True, b"state.pt", ["state.pt"]])
 def test_what_is_no_path_is_refused(value):
-    with pytest.raises(TypeError, match=r"the file to resume from is .*, which is no path"):
+    with pytest.raises(TypeError, match=r"the file to resume from is .*, which is not a path"):
         run(resume=value)
 
 

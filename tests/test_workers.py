@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sentiment_helpers.workers import score_in_order, score_texts
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -23,9 +22,8 @@ from sentiment_helpers import (
     load_glove,
     score_csv,
     scoring,
-    workers,
 )
-from sentiment_helpers.report.experiments import tfidf_pairs
+from sentiment_helpers.scoring import _score_in_order, score_texts
 from sentiment_helpers.storage.pt_file import CheckpointError
 
 MODEL = Path(__file__).parents[1] / "models" / "RNN-report.pt"
@@ -38,26 +36,19 @@ def model():
 
 def test_known_words_of_each_kind_of_model(reviews):
     texts, labels = reviews["review"][:200], reviews["label"][:200]
-    glove = load_glove()
-    bag = make_pipeline(TokenIds(glove), BagClassifier(max_epochs=1)).fit(texts, labels)
+    bag = make_pipeline(TokenIds(load_glove()), BagClassifier(max_epochs=1)).fit(texts, labels)
     some = ["the film zzzz", "qqqq!", "a é"]
-    pairs = tfidf_pairs().fit(texts, labels)
-    both = Blend([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
+    both = Blend([("bag", bag), ("again", bag)]).fit(texts, labels)
     none = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
-    for model, words, known, without in [
-        (bag, 7, 4, 0),
-        (pairs, 4, 2, 2),
-        (both, 7, 4, 0),
-        (none, None, None, None),
-    ]:
-        scored = score_texts(model, some)
-        expected = {"scored": 3, "words": words, "known": known, "without_known_word": without}
-        assert scored.counts == {k: v for k, v in expected.items() if v is not None}
-        assert scored.probabilities == pytest.approx(model.predict_proba(some)[:, 1], abs=1e-7)
+    words = {"words": 7, "known": 4, "without_known_word": 0}
+    for model, counted in [(bag, words), (both, words), (none, {})]:
+        probabilities, counts = score_texts(model, some)
+        assert counts == {"scored": 3} | counted
+        assert probabilities == pytest.approx(model.predict_proba(some)[:, 1], abs=1e-7)
 
 
 def test_workers_write_the_same_bytes(model, rated_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "CHUNK", 150)  # more parts than are under way at once
+    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 150)  # more parts than are under way at once
     reports = [
         score_csv(model, rated_file, tmp_path / str(workers), workers=workers) for workers in (1, 2)
     ]
@@ -75,37 +66,36 @@ def test_no_more_is_read_than_keeps_them_busy(model):
             taken.append(number)
             yield ["good"], number
 
-    for done, (number, scored) in enumerate(score_in_order(model, parts(), workers=2)):
+    for done, (number, probabilities, _) in enumerate(_score_in_order(model, parts(), workers=2)):
         assert number == done
         assert len(taken) <= done + 5
-        assert scored.probabilities == pytest.approx(model.predict_proba(["good"])[:, 1])
+        assert probabilities == pytest.approx(model.predict_proba(["good"])[:, 1])
     assert len(taken) == 20
 
 
 def test_processes_share_the_cores(model, monkeypatch):
-    """And score with as many threads each as there are cores for them."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 7)
     given = []
+    monkeypatch.setattr(scoring, "cpu_count", lambda: 7)
     monkeypatch.setattr(
-        workers, "ProcessPoolExecutor", lambda *_, initargs, **__: given.append(initargs) or 1 / 0
+        scoring, "ProcessPoolExecutor", lambda *_, env, **__: given.append(env) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
-        list(score_in_order(model, [], workers=3))
-    assert given == [(model, 2)]
+        list(_score_in_order(model, [], workers=3))
+    assert given == [{"OMP_NUM_THREADS": "2"}]
 
 
 def test_wide_models_score_few_reviews_at_once(model, reviews, monkeypatch):
     texts = reviews["review"][:50].tolist()
-    expected, sizes = score_texts(model, texts), []
-    monkeypatch.setattr(workers, "MAX_VALUES", 1000)
-    real = workers._scored
-    monkeypatch.setattr(workers, "_scored", lambda m, t: sizes.append(len(t)) or real(m, t))
-    scored = score_texts(model, texts)
+    (expected, counts), sizes = score_texts(model, texts), []
+    monkeypatch.setattr(scoring, "VALUES_AT_ONCE", 1000)
+    real = scoring._score_together
+    monkeypatch.setattr(scoring, "_score_together", lambda m, t: sizes.append(len(t)) or real(m, t))
+    probabilities, counted = score_texts(model, texts)
     assert sizes == [20, 20, 10]  # of 50 values each
-    assert scored.counts == expected.counts
-    assert scored.probabilities == pytest.approx(expected.probabilities, abs=1e-7)
+    assert counted == counts
+    assert probabilities == pytest.approx(expected, abs=1e-7)
     for members in ([("a", model)], [("a", make_pipeline(FunctionTransformer())), ("b", model)]):
-        assert workers._width(Blend(members)) == 50
+        assert scoring._values_per_review(Blend(members)) == 50
 
 
 class NoNumber(DummyClassifier):
@@ -120,23 +110,18 @@ def test_a_probability_that_is_no_number(rated_file, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-class Exits(DummyClassifier):
-    def predict_proba(self, X):
-        os._exit(1)
-
-
-class IsEnded(DummyClassifier):
-    def predict_proba(self, X):
-        os.kill(os.getpid(), signal.SIGTERM)
-        return super().predict_proba(X)
-
-
-@pytest.mark.parametrize("dies", [Exits, IsEnded])
-def test_a_worker_that_dies(rated_file, tmp_path, dies):
-    model = make_pipeline(FunctionTransformer(), dies()).fit([[0], [1]], [0, 1])
+@pytest.mark.parametrize("dies", [lambda *_: os._exit(1), lambda *_: os.abort()])
+def test_a_worker_that_dies(model, rated_file, tmp_path, monkeypatch, dies):
+    monkeypatch.setattr(scoring, "_score_with_file", dies)
     with pytest.raises(ChildProcessError, match="use fewer than 2"):
         score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_workers_need_a_model_that_can_be_saved(rated_file):
+    model = make_pipeline(FunctionTransformer(), DummyClassifier()).fit([[0], [1]], [0, 1])
+    with pytest.raises(ValueError, match="2 workers need a model that can be saved: a pipeline"):
+        score_csv(model, rated_file, workers=2)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -164,7 +149,7 @@ def test_workers_end_with_their_parent(tmp_path):
     """Which is killed while they score the same text again and again."""
     code = (
         "import sentiment_helpers as sh\n"
-        "from sentiment_helpers.workers import score_in_order\n"
+        "from sentiment_helpers.scoring import _score_in_order as score_in_order\n"
         "from itertools import repeat\n"
         "if __name__ == '__main__':\n"
         "    parts = repeat((['a good film'], 0))\n"

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from sentiment_helpers.report.study import run_study
-from sentiment_helpers.storage.files import FileError, one_line
+from sentiment_helpers.storage.files import FileError, sentence
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,9 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except (FileError, OSError) as error:
-        reason = getattr(error, "strerror", None)
-        text = f"{error.filename or 'output'}: {reason}" if reason else str(error)
-        print(one_line(text), file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return 2
     return 0
 

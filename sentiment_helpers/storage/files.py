@@ -1,4 +1,4 @@
-"""Files of any format: where they are, downloads, and writing them whole or not at all."""
+"""Where files are, how they are downloaded, and how they are written whole or not at all."""
 
 import errno
 import os
@@ -11,41 +11,42 @@ import pooch
 
 
 class FileError(ValueError):
-    """A file is not what it should be. The message is one line of at most 2,000 characters, even
-    where it quotes the file: line ends become spaces, control characters are escaped."""
+    """A file is not what it should be. The message is one line, see `one_line`."""
 
     def __init__(self, message: str):
         super().__init__(one_line(message))
 
 
 def one_line(text: str) -> str:
-    """`text` as an error message, see `FileError`."""
+    """The first 2,000 characters: line ends become spaces, control characters are escaped."""
     text = " ".join(text[:2000].split())
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)[:2000]
 
 
+def sentence(error: Exception) -> str:
+    """One line that says what an error means: "FILE: No such file or directory"."""
+    reason = getattr(error, "strerror", None)
+    return one_line(f"{error.filename or 'output'}: {reason}" if reason else str(error))
+
+
 def project_folder() -> Path:
-    """The folder with `data/` and `models/`: the checkout with this package, or the current folder
-    where the package is installed without a checkout (in Colab, say)."""
+    """The folder with `data/` and `models/`: the checkout, or else the current folder."""
     checkout = Path(__file__).resolve().parents[2]
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
 
 def resolve(path: str | os.PathLike) -> Path:
-    """`path`, or the same path below `project_folder()` if only that exists, so that "data/x.csv"
-    is found from any working directory."""
+    """`path`, or the same path in `project_folder()` if only that exists."""
     path = Path(path).expanduser()
     below = project_folder() / path
     return below if below.exists() and not path.exists() else path
 
 
 def download(urls: list[str], known_hash: str, folder: Path) -> Path:
-    """Download a file into `folder` under the last part of its address, with a progress bar.
+    """Download a file into `folder` from the first of `urls` that works, with a progress bar.
 
-    The addresses are tried in order. The file gets its name only when it is complete and its
-    checksum is right (`known_hash`, "sha256:…" or "md5:…").
-
-    Raises `OSError` that says what went wrong at each address.
+    The file gets its name, the last part of the address, only when its checksum is right
+    (`known_hash`, "sha256:…" or "md5:…"). Otherwise `OSError` says what failed at each address.
     """
     name, failures = urls[0].rpartition("/")[2], []
     for url in urls:
@@ -53,19 +54,18 @@ def download(urls: list[str], known_hash: str, folder: Path) -> Path:
             return Path(pooch.retrieve(url, known_hash, name, folder, progressbar=True))
         except OSError as error:  # no network, no such page, cut off
             failures.append(f"{url}: {error}")
-        except ValueError:  # raised by pooch where the checksum differs
+        except ValueError:
             failures.append(f"{url}: the downloaded file has the wrong checksum")
     raise OSError(f"could not download {name}: {'; '.join(failures)}")
 
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path next to `path`. It replaces `path` when the block ends without an error and
-    all bytes are on disk.
+    """A temporary file, which replaces `path` when the block ends and all bytes are on disk.
 
     If the block raises, `path` stays as it was and the temporary file is removed. A process that
     is killed in the block leaves a hidden file ".NAME.….part", which nothing reads. Where `path`
-    is a link, its target is written. No one who could not read the old file can read the new.
+    is a link, its target is written. The new file keeps the old one's permissions.
 
     Raises `OSError`, which names `path`, where it cannot be written.
     """

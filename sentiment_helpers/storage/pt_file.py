@@ -1,7 +1,7 @@
 """Reads and writes .pt files of tensors and plain values, without trusting what they hold.
 
-A .pt file is a zip archive of a pickle and of each tensor's bytes. Before PyTorch loads it, `read`
-verifies each part's checksum (`zipfile`) and looks through the pickle (`pickletools`).
+A .pt file is a zip archive of a pickle and each tensor's bytes. Before PyTorch loads it, `read`
+verifies the checksums (`zipfile`) and what the pickle does (`pickletools`).
 """
 
 import io
@@ -41,8 +41,7 @@ class CheckpointError(FileError):
 
 def write(content: dict, path: str | os.PathLike) -> None:
     """Write tensors and plain values to `path`, whole or not at all, for `read` and `torch.load`.
-
-    NumPy's numbers become Python's, tuples become lists, and each tensor is written by itself.
+    NumPy's numbers become Python's, and tuples lists.
 
     Raises:
         ValueError: `read` would refuse it: more than `MAX_BYTES`, or values that are not plain.
@@ -59,17 +58,13 @@ def write(content: dict, path: str | os.PathLike) -> None:
 
 
 def read(path: str | os.PathLike) -> dict:
-    """The dictionary that `write` put into `path`, its tensors on the CPU.
-
-    Raises:
-        CheckpointError: `path` is missing, too large, damaged, or holds anything but tensors and
-            plain values.
-    """
+    """What `write` put into `path`, its tensors on the CPU. `CheckpointError` if `path` is missing,
+    too large, damaged, or holds anything but tensors and plain values."""
     path, archive = Path(path), io.BytesIO()
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is a folder, or no regular file")
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > MAX_BYTES:  # before it is read
             raise ValueError(f"it is larger than {MAX_BYTES:,} bytes, which no model is")
         parts = _checked_parts(path.read_bytes())
         with zipfile.ZipFile(archive, "w") as rebuilt:
@@ -78,11 +73,11 @@ def read(path: str | os.PathLike) -> dict:
         archive.seek(0)
         content = torch.load(archive, map_location="cpu", weights_only=True)
         _check_tensors(content)
+        return content
     except Exception as error:  # bytes that are no archive fail in many ways
         reason = getattr(error, "strerror", None) or str(error)
         reason = reason.split(". ")[0]  # PyTorch goes on with advice to trust the file
         raise CheckpointError(f"cannot read {path}: {reason:.300}") from None
-    return content
 
 
 def _copied(value):

@@ -26,12 +26,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class ReviewTable:
-    """A CSV or tab-separated file that was read once and has no uneven row.
-
-    `header` is the first row's text, with its byte-order mark and line end; `columns` are its
-    fields; `review` and `label` are column numbers (`label` is None without labels); `num_rows`
-    does not count the header.
-    """
+    """A CSV or tab-separated file that was read once and has no uneven row. `header` is the first
+    row's text, with its byte-order mark and line end; `columns` are its fields; `review` and
+    `label` are column numbers (`label` may be None); `num_rows` does not count the header."""
 
     source: Source
     separator: str
@@ -58,25 +55,19 @@ class ReviewTable:
         In a tab-separated file they may be ordinary characters, unless a row shows that they quote.
         `verbose` shows a progress bar.
 
-        Raises:
-            ReviewFileError: the file cannot be read (see `Source.open`), is not text in
-                `encoding`, has no column of that name, or has an uneven row.
+        `ReviewFileError` if the file cannot be read (see `Source.open`), is not text in
+        `encoding`, has no column of that name, or has an uneven row.
         """
         with Source.open(source, encoding) as opened:
             yield cls._detect(opened, column, verbose)
-
-    @property
-    def name(self) -> str:
-        """The file's name in messages."""
-        return self.source.name
 
     def rows(self) -> Iterator[Row]:
         """The rows below the header, and empty lines."""
         return (row for rows, _ in self.blocks(1024) for row in rows)
 
     def blocks(self, max_rows: int) -> Iterator[tuple[list[Row], int]]:
-        """`rows` in lists of `max_rows`, or fewer where rows are long; with each list, how many
-        bytes of the file have been read."""
+        """Lists of at most `max_rows` rows (fewer if they are long), each with the number of bytes
+        read so far."""
         with self.source.lines() as lines:
             records = self._records(lines)
             next(records, None)
@@ -134,13 +125,15 @@ class ReviewTable:
         return False
 
     def _with_header(self, column: str) -> "ReviewTable":
-        """With the columns of the first row; `review` is None where none has that name."""
+        """With the columns of the first row; `review` is None if none has that name."""
         with self.source.lines() as lines:
             columns, header = next(self._records(lines), Row([], ""))
         if "\0" in header:
-            raise ReviewFileError(f"{self.name} {BINARY}")
+            raise ReviewFileError(f"{self.source.name} {BINARY}")
         if not header.strip(BOM + "\r\n\t ,;"):
-            raise ReviewFileError(f"{self.name} does not begin with the names of its columns")
+            raise ReviewFileError(
+                f"{self.source.name} does not begin with the names of its columns"
+            )
         names = [name.strip().lower() for name in columns]
         named = [n for n, name in enumerate(names) if name == column.strip().lower()]
         review = min(named, key=lambda n: columns[n] != column, default=None)  # exact one first
@@ -150,8 +143,7 @@ class ReviewTable:
         return replace(self, header=header, columns=columns, review=review, label=label)
 
     def _count_rows(self, verbose: bool) -> int:
-        """How many rows there are, the header left out. None is kept: many small lists would keep
-        the garbage collector busy."""
+        # No row is kept: many small lists would keep the garbage collector busy.
         count = -1
         with self.source.lines() as lines, self.source.progress("checking", verbose) as bar:
             for fields, _ in self._records(lines):
@@ -170,6 +162,6 @@ class ReviewTable:
                 yield Row(fields, lines.take_row())
         except csv.Error as error:
             raise ReviewFileError(
-                f"{self.name}: line {reader.line_num}: {error}; quote each field that contains a "
-                f"separator or a line end, and double the quotation marks in it"
+                f"{self.source.name}: line {reader.line_num}: {error}; quote each field that "
+                f"contains a separator or a line end, and double the quotation marks in it"
             ) from None

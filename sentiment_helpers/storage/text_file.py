@@ -1,4 +1,4 @@
-"""A text file, line by line: in one of nine encodings, compressed by gzip or not, piped or not."""
+"""Reads text files line by line: nine encodings, compressed by gzip or not, pipes too."""
 
 import codecs
 import gzip
@@ -25,10 +25,9 @@ BINARY = "is binary, not text, or needs its encoding (--encoding, such as utf-16
 # Text read in one of these is written with the same bytes again.
 ENCODINGS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252")
 ENCODINGS += ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-_MARKS = {  # utf-32 comes first: its mark begins with the one of utf-16
-    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
-    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
-}
+# UTF-32 comes first: its mark begins with the one of UTF-16.
+_MARKS = {"utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
+_MARKS |= {"utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)}
 
 
 class ReviewFileError(FileError):
@@ -37,7 +36,7 @@ class ReviewFileError(FileError):
 
 @dataclass(frozen=True)
 class Source:
-    """A text file that can be read several times. Messages call it `name`; `start` is its first
+    """A text file that can be read several times; `name` is for messages, `start` is its first
     8,192 bytes, decompressed."""
 
     path: Path
@@ -48,13 +47,9 @@ class Source:
     @classmethod
     @contextmanager
     def open(cls, source: str | os.PathLike, encoding: str = "utf-8") -> Iterator["Source"]:
-        """A file, or standard input ("-"). Standard input and pipes are copied to a temporary file.
-
-        Raises:
-            ReviewFileError: `source` is missing, a folder, empty or damaged, or `encoding` is none
-                of `ENCODINGS`.
-            OSError: there is no space for the temporary file.
-        """
+        """A file, or standard input ("-"). Standard input and pipes are copied to a temporary file;
+        `OSError` if there is no space for it. `ReviewFileError` if `source` is missing, a folder,
+        empty or damaged, or `encoding` is none of `ENCODINGS`."""
         with _on_disk(source) as (path, name):
             if path.is_dir():
                 raise ReviewFileError(f"{name} is a folder: give the file with the reviews in it")
@@ -86,7 +81,7 @@ class Source:
             raise ReviewFileError(f"cannot read {self.name}: {why}") from None
 
     def _undecodable(self, error: UnicodeDecodeError) -> str:
-        """Says which line is not text in this encoding, or which encoding the file has."""
+        """Which line is not text in this encoding, or which encoding the file has."""
         name, encoding = self.name, self.encoding
         marked = next((kind for kind, marks in _MARKS.items() if self.start.startswith(marks)), "")
         if not encoding.startswith(marked):
@@ -106,7 +101,8 @@ class Lines:
     """The lines of a file, without its byte-order mark. Keeps the text of the current row."""
 
     def __init__(self, text: TextIO, raw: BinaryIO, name: str):
-        self.text, self._raw, self._name, self._row = text, raw, name, []
+        self.text, self._name, self._row = text, name, []
+        self.position = raw.tell  # how many bytes of the file have been read
 
     def __iter__(self) -> Iterator[str]:
         size = 0
@@ -126,10 +122,6 @@ class Lines:
         self._row.clear()
         return row
 
-    def position(self) -> int:
-        """How many bytes of the file have been read."""
-        return self._raw.tell()
-
 
 def _lines(text: TextIO) -> Iterator[str]:
     """The lines of a file, cut at `MAX_ROW` characters: it may have no line ends."""
@@ -138,7 +130,7 @@ def _lines(text: TextIO) -> Iterator[str]:
 
 @contextmanager
 def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
-    """A path that can be read several times, and what messages call it."""
+    """A path that can be read several times, and its name in messages."""
     is_stdin = os.fspath(source) == "-"
     path = resolve(source)
     name = "standard input" if is_stdin else str(path)
@@ -158,7 +150,7 @@ def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
 
 
 def _codec(encoding: str, start: bytes) -> str:
-    """Which of `ENCODINGS` it is; each of them leaves a byte-order mark in the text."""
+    """The name in `ENCODINGS`; each of those leaves a byte-order mark in the text."""
     name = ""
     with suppress(LookupError, ValueError):
         name = codecs.lookup(encoding).name.removesuffix("-sig")

@@ -15,15 +15,13 @@ VERSION = 2
 
 
 class StateFile:
-    """The file `path` for one training, or no file where `path` is None.
-
-    Args:
-        network, tensors, settings: what the training starts from, see `fingerprint`.
+    """The file `path` for one training, which starts from `network`, `tensors` and `settings` (see
+    `fingerprint`). Without a `path`, nothing is read or saved.
 
     Raises:
-        TypeError: `path` is no path.
-        ValueError: `path` holds something else, or the state of another training
-            (`pt_file.CheckpointError`: it is damaged).
+        TypeError: `path` is not a path.
+        ValueError: `path` holds something else, the state of another training, or is damaged
+            (`pt_file.CheckpointError`).
     """
 
     def __init__(
@@ -34,14 +32,11 @@ class StateFile:
         settings: Iterable[object],
     ):
         if path is not None and not isinstance(path, str | os.PathLike):
-            raise TypeError(f"the file to resume from is {path!r:.80}, which is no path")
-        self.path = path
-        self._state = None
-        if path is None:
-            return
-        self._fingerprint = fingerprint(network, tensors, settings)
-        if Path(path).exists():
-            self._state = self._read()
+            raise TypeError(f"the file to resume from is {path!r:.80}, which is not a path")
+        self.path, self._state = path, None
+        if path is not None:
+            self._fingerprint = fingerprint(network, tensors, settings)
+            self._state = self._read() if Path(path).exists() else None
 
     def _read(self) -> dict:
         content = pt_file.read(self.path)
@@ -61,13 +56,9 @@ class StateFile:
 
     def restore(self, training) -> None:
         """Bring `training`, a `training.Training`, to the state in the file, if there is one.
-
-        Raises:
-            pt_file.CheckpointError: the state is damaged.
-        """
-        if self._state is None:
+        `pt_file.CheckpointError` if the state is damaged."""
+        if (state := self._state) is None:
             return
-        state = self._state
         try:
             training.network.load_state_dict(state["weights"])  # in place, as the optimizer needs
             training.step.restore(state["optimizer"])
@@ -84,11 +75,8 @@ class StateFile:
             ) from None
 
     def save(self, training) -> None:
-        """Write all that decides how `training` continues, whole or not at all.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
+        """Write all that decides how `training` continues, whole or not at all. `OSError` if that
+        is impossible."""
         if self.path is None:
             return
         history = vars(training.history)
@@ -108,11 +96,11 @@ class StateFile:
 def fingerprint(
     network: nn.Module, tensors: Iterable[Tensor | None], settings: Iterable[object]
 ) -> str:
-    """SHA-256 of all that a training starts from: the network with its weights, the tensors of its
+    """SHA-256 of all that decides a training: the network with its weights, the tensors of its
     rows, its settings, and the number of threads."""
     digest = hashlib.sha256(repr((*settings, torch.get_num_threads())).encode())
     for name, module in network.named_modules():
-        # Settings that no weight shows, such as dropout; the training mode does not count.
+        # Settings that are not in the weights, such as dropout; the training mode does not count.
         plain = {k: v for k, v in vars(module).items() if isinstance(v, bool | int | float | str)}
         plain.pop("training", None)
         digest.update(repr((name, type(module).__name__, plain)).encode())
