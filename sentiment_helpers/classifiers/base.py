@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from sentiment_helpers.classifiers.initial_weights import empty_network, untrained
+from sentiment_helpers.classifiers.initial_weights import untrained
 from sentiment_helpers.fast.batches import check_finite, predict_logits
 from sentiment_helpers.features import MAX_ID, MAX_LENGTH, check_range
 from sentiment_helpers.metrics import evaluate
@@ -152,17 +152,14 @@ class NetworkClassifier(LogOddsClassifier):
 
     @classmethod
     def from_state(cls, state: dict) -> Self:
-        """A fitted classifier again, on this machine's device.
-
-        Raises:
-            ValueError: the parameters are out of range, or the weights are not those of their
-                network; nothing large is made before that is known.
-        """
+        """A fitted classifier again, on this machine's device. `ValueError` where parameters are
+        out of range or weights are not those of their network; before, nothing large is made."""
         classifier = cls._unfitted(state)
         weights = state["weights"]
         if getattr(classifier, "num_layers", 1) > len(weights):
             raise ValueError(f"{len(weights)} weights are too few for {classifier.title}")
-        network = empty_network(classifier.build_network)
+        with torch.device("meta"):  # shapes without values
+            network = classifier.build_network()
         shapes = ({name: w.shape for name, w in w.items()} for w in (weights, network.state_dict()))
         if next(shapes) != next(shapes):
             raise ValueError(f"the weights are not those of {classifier.title}")

@@ -9,13 +9,6 @@ from torch import Generator, nn
 from sentiment_helpers.networks import WordBiRNN
 
 
-def empty_network(build: Callable[[], nn.Module]) -> nn.Module:
-    """The network that `build` makes, with shapes and no values (on PyTorch's device "meta").
-    Constructors draw nothing there."""
-    with torch.device("meta"):
-        return build()
-
-
 def untrained(build: Callable[[], nn.Module], random_state: int) -> nn.Module:
     """The network that `build` makes, in float32 on the CPU, with the weights that it would have
     after `torch.manual_seed(random_state)`; embeddings and buffers are zeros.
@@ -23,7 +16,9 @@ def untrained(build: Callable[[], nn.Module], random_state: int) -> nn.Module:
     PyTorch's global generator and default dtype play no part: the weights are the same in every
     thread.
     """
-    network = empty_network(build).to_empty(device="cpu").float()
+    with torch.device("meta"):  # where constructors draw nothing
+        network = build()
+    network = network.to_empty(device="cpu").float()
     for tensor in [*network.parameters(), *network.buffers()]:
         nn.init.zeros_(tensor)
     generator = Generator().manual_seed(random_state)

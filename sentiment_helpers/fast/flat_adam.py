@@ -16,11 +16,7 @@ SCHEDULES = ("constant", "linear")
 
 
 def lr_factors(schedule: str, steps: int) -> Iterator[float]:
-    """The factor of the learning rate for each step.
-
-    Raises:
-        ValueError: an unknown schedule.
-    """
+    """The factor of the learning rate for each step; `ValueError` for an unknown schedule."""
     if schedule == "constant":
         return repeat(1.0)
     if schedule == "linear":
