@@ -1,6 +1,7 @@
 """The trainer, on networks that are no BiRNN."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -256,6 +257,28 @@ def test_small_networks_train_on_one_thread(network, data, monkeypatch):
     training.fit(network, *data, max_epochs=1, metrics=metrics)
     assert used == [1, 1, before, before]
     assert torch.get_num_threads() == before
+
+
+def test_small_networks_do_not_depend_on_the_number_of_threads(data):
+    """However it was set, and in a thread that starts meanwhile."""
+    before, found = torch.get_num_threads(), []
+
+    def metrics(*_):
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == torch_threads
+        return {}
+
+    try:
+        for torch_threads in (1, 3):
+            torch.set_num_threads(torch_threads)
+            torch.manual_seed(0)
+            network = nn.Sequential(nn.Linear(4, 300), nn.Linear(300, 1), nn.Flatten(0))
+            training.fit(network, *data, max_epochs=2, metrics=metrics)
+            found.append(network.state_dict())
+            assert torch.get_num_threads() == torch_threads
+    finally:
+        torch.set_num_threads(before)
+    assert equal(*found)
 
 
 def test_gradients_are_clipped(network, data):
