@@ -100,7 +100,7 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
     if name not in NAMES:
         return _open(resolve(name), Path(name).stem)
     text = f"{name}.txt"
-    path = find_or_download(text, URLS, SHA256, GloveFileError)
+    path = find_or_download(text, URLS, SHA256, "862 MB", "glove.6B.50d", GloveFileError)
     return _open(path, name, member=None if path.name == text else text)
 
 

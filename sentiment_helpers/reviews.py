@@ -44,7 +44,7 @@ def load_reviews(source: str | os.PathLike = "bundled") -> pd.DataFrame:
     else:
         path = resolve(name)
         if name == "aclImdb":
-            path = find_or_download(name, [URL], f"md5:{MD5}", ReviewFileError)
+            path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
         is_folder = path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))
         reviews = _from_folder(path) if is_folder else _from_table(path)
     if repeated := int(reviews["review"].duplicated().sum()):

@@ -26,14 +26,14 @@ def data(tmp_path, monkeypatch):
 
 
 def fetch(*urls):
-    return files.find_or_download("x", urls, SHA256, files.FileError)
+    return files.find_or_download("x", urls, SHA256, "9 MB", "bundled", files.FileError)
 
 
 def test_download(server, data, caplog):
     path = fetch(f"{server}/good/x.zip")
     assert path == data / "x.zip"
     assert path.read_bytes() == CONTENT
-    assert f"x.zip is not in {data}: downloading it" in caplog.text
+    assert f"x.zip is not in {data}: downloading 9 MB" in caplog.text
     assert fetch(f"{server}/missing/x.zip") == path
     (data / "x").mkdir()
     assert fetch(f"{server}/missing/x.zip") == data / "x"
@@ -49,7 +49,10 @@ def test_download_goes_on_to_the_next_address(server, data, first):
     ("kind", "says"), [("missing", "404"), ("html", "checksum"), ("cut", "cut/x.zip: ")]
 )
 def test_failed_download_leaves_nothing(server, data, kind, says):
-    with pytest.raises(files.FileError, match=rf"could not download x.zip: .*{says}.*put it into"):
+    with pytest.raises(
+        files.FileError,
+        match=rf"could not download x.zip: .*{says}.*put it into .*, or use \"bundled\"",
+    ):
         fetch(f"{server}/{kind}/x.zip")
     assert list(data.iterdir()) == []
 

@@ -46,18 +46,19 @@ def resolve(path: str | os.PathLike) -> Path:
 
 
 def find_or_download(
-    unpacked: str, urls: Sequence[str], known_hash: str, refusal: type[FileError]
+    unpacked: str, urls: Sequence[str], known_hash: str, size: str, bundled: str, refusal: type
 ) -> Path:
     """`unpacked` or else the archive of `urls` in `data/`; the archive is downloaded if missing.
 
     It comes from the first of `urls` that works, and gets its name only when its checksum is
-    right (`known_hash`, SHA-256 or "md5:…"). Otherwise `refusal` says what failed at each one.
+    right (`known_hash`, SHA-256 or "md5:…"). Otherwise `refusal`, a `FileError`, says what failed
+    at each one, and that `bundled` needs no download.
     """
     data, failures = project_folder() / "data", []
     for name in (unpacked, urls[0].rpartition("/")[2]):
         if (data / name).exists():
             return data / name
-    _log.warning("%s is not in %s: downloading it", name, data)
+    _log.warning("%s is not in %s: downloading %s", name, data, size)
     for url in urls:
         try:
             return Path(pooch.retrieve(url, known_hash, name, data, progressbar=True))
@@ -65,7 +66,8 @@ def find_or_download(
             failures.append(f"{url}: {error}")
         except ValueError:
             failures.append(f"{url}: the downloaded file has the wrong checksum")
-    raise refusal(f"could not download {name}: {'; '.join(failures)}; put it into {data}")
+    failed = f"could not download {name}: {'; '.join(failures)}"
+    raise refusal(f'{failed}; put it into {data}, or use "{bundled}", which needs no download')
 
 
 @contextmanager
