@@ -1,5 +1,6 @@
 """Shows which words of a review moved a model's decision: as a table, as HTML and as a figure."""
 
+from dataclasses import dataclass
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -47,19 +48,16 @@ def word_effects(model, text: str) -> pd.DataFrame:
     return effects
 
 
+@dataclass(eq=False, repr=False)
 class Highlights:
     """A review with coloured words. A notebook shows it as HTML; `draw` makes a figure of it.
 
     The first part shows the effect of each word, the second one its attention weight, if the
     network has attention. A deeper colour is a larger value; the deepest is the review's largest.
-
-    Attributes:
-        words: the table from `word_effects`.
-        probability: of "positive", for the whole review.
     """
 
-    def __init__(self, words: pd.DataFrame, probability: float):
-        self.words, self.probability = words, probability
+    words: pd.DataFrame  # the table from `word_effects`
+    probability: float  # of "positive", for the whole review
 
     def _parts(self) -> dict[str, list[str]]:
         """The colours of the words in each part, by its heading."""
