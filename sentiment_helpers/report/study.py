@@ -2,7 +2,6 @@
 
 import os
 import time
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +41,14 @@ def trainings() -> list[dict]:
     """The parameters of all trainings of the study, seed by seed."""
     networks = [(depth, 16, skip, "attention+max") for depth in DEPTHS for skip in (False, True)]
     networks += [(1, 32, False, pooling) for pooling in POOLINGS]
-    return [
-        dict(zip(PARAMETERS, (*network, seed), strict=True))
-        for seed, network in product(SEEDS, networks)
-    ]
+    rows = [(*network, seed) for seed in SEEDS for network in networks]
+    return [dict(zip(PARAMETERS, row, strict=True)) for row in rows]
 
 
 def run_study(path: str | os.PathLike) -> None:
     """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores, and
     write the file after each one. All use training reviews only, never the held-out ones.
-
-    Raises:
-        FileError: `path` is no study, or one with other settings.
-        OSError: `path` cannot be read or written.
-    """
+    `FileError` if `path` is no study or one with other settings, `OSError` if it cannot be used."""
     done = read_study(path).to_dict("records") if Path(path).exists() else []
     finished = [{name: one[name] for name in PARAMETERS} for one in done]
     experiments.write_results(path, done, DATA)  # fails now, not after the first training
