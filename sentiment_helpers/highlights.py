@@ -28,8 +28,7 @@ def word_effects(model, text: str) -> pd.DataFrame:
         effect: the log-odds of "positive" for the whole text, minus those without this word
             (leave one out: Li, Monroe and Jurafsky 2016).
         attention: the weight of the word's state, with a sum of 1; only for a pipeline of
-            `TokenIds` and a network with attention. Weights show where a network looks, not why it
-            decides (Jain and Wallace 2019): the effects explain more.
+            `TokenIds` and a network with attention. It explains less (Jain and Wallace 2019).
 
     Raises:
         ValueError: `text` contains no word.
