@@ -1,5 +1,6 @@
 """Vectorization: scikit-learn transformers that make arrays of texts, with GloVe's word vectors."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
@@ -209,7 +210,7 @@ def check_range(name: str, value, low: float, high: float) -> None:
     are whole numbers. True and False are no numbers."""
     kind, word = (Integral, "whole number") if isinstance(low, int) else (Real, "number")
     known = isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
-    if not known or np.finfo(float).max < value < high:  # a whole number that no float can hold
+    if not known or sys.float_info.max < value < high:  # a whole number that no float can hold
         raise ValueError(f"{name} is {value!r:.80}; it must be a {word} from {low:,} to {high:,}")
 
 
