@@ -248,7 +248,6 @@ def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(_start_workers, pool).result()
             yield partial(pool.submit, _score_with_file, path)
-            pool.shutdown()
         except BrokenProcessPool:
             raise ChildProcessError(
                 f"a worker process died, perhaps for lack of memory: use fewer than {workers}"
