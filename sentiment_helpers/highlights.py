@@ -1,5 +1,6 @@
 """Shows which words of a review moved a model's decision: as a table, as HTML and as a figure."""
 
+from dataclasses import dataclass
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -27,8 +28,7 @@ def word_effects(model, text: str) -> pd.DataFrame:
         effect: the log-odds of "positive" for the whole text, minus those without this word
             (leave one out: Li, Monroe and Jurafsky 2016).
         attention: the weight of the word's state, with a sum of 1; only for a pipeline of
-            `TokenIds` and a network with attention. Weights show where a network looks, not why it
-            decides (Jain and Wallace 2019): the effects explain more.
+            `TokenIds` and a network with attention. It explains less (Jain and Wallace 2019).
 
     Raises:
         ValueError: `text` contains no word.
@@ -47,19 +47,16 @@ def word_effects(model, text: str) -> pd.DataFrame:
     return effects
 
 
+@dataclass(eq=False, repr=False)
 class Highlights:
     """A review with coloured words. A notebook shows it as HTML; `draw` makes a figure of it.
 
     The first part shows the effect of each word, the second one its attention weight, if the
     network has attention. A deeper colour is a larger value; the deepest is the review's largest.
-
-    Attributes:
-        words: the table from `word_effects`.
-        probability: of "positive", for the whole review.
     """
 
-    def __init__(self, words: pd.DataFrame, probability: float):
-        self.words, self.probability = words, probability
+    words: pd.DataFrame  # the table from `word_effects`
+    probability: float  # of "positive", for the whole review
 
     def _parts(self) -> dict[str, list[str]]:
         """The colours of the words in each part, by its heading."""

@@ -12,7 +12,7 @@ from sentiment_helpers.fast.one_step import one_step
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 POOLINGS = ("last", "max", "attention", "attention+max")
-SHORTCUT_SCALE = 3.0  # a mean of hundreds of vectors is small beside the states
+SHORTCUT_SCALE = 3.0  # a mean of hundreds of vectors is small compared with the states
 
 
 class BiRNN(nn.Module):

@@ -14,7 +14,6 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, GREY = "#56B4E9", "#E69F00", "#595959"
 COLOURS, MARKERS = (BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER), "osD^vP"
 
-SIDES = {"train": (BLUE, "o", "training"), "valid": (ORANGE, "s", "validation")}
 METRICS = {
     "loss": "loss (nats a review)",
     "precision": "precision",
@@ -28,7 +27,8 @@ def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None 
     """One of `METRICS` over the epochs of a classifier's `history_`, for training and validation
     rows. A dashed line marks the epoch whose weights are kept."""
     ax = axes_or_new(ax)
-    for side, (colour, marker, name) in SIDES.items():
+    sides = ("train", BLUE, "o", "training"), ("valid", ORANGE, "s", "validation")
+    for side, colour, marker, name in sides:
         ax.plot(history[f"{side}_{metric}"], color=colour, marker=marker, markersize=4, label=name)
     best = history["valid_loss"].idxmin()
     ax.axvline(best, color=GREY, linestyle="--", linewidth=1, label="weights kept")

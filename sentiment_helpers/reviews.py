@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from sentiment_helpers.storage.files import download, project_folder, resolve
+from sentiment_helpers.storage.files import find_or_download, resolve
 from sentiment_helpers.storage.review_table import LABEL_COLUMNS, LABELS, ReviewTable
 from sentiment_helpers.storage.text_file import ReviewFileError
 
@@ -42,7 +42,9 @@ def load_reviews(source: str | os.PathLike = "bundled") -> pd.DataFrame:
     if name == "bundled":
         reviews = _bundled()
     else:
-        path = _acl_imdb() if name == "aclImdb" else resolve(name)
+        path = resolve(name)
+        if name == "aclImdb":
+            path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
         is_folder = path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))
         reviews = _from_folder(path) if is_folder else _from_table(path)
     if repeated := int(reviews["review"].duplicated().sum()):
@@ -96,20 +98,6 @@ def _bundled() -> pd.DataFrame:
     return table[["review", "label"]].reset_index(drop=True)
 
 
-def _acl_imdb() -> Path:
-    """Stanford's reviews in `data/`: the folder, or else the archive, downloaded if missing."""
-    data = project_folder() / "data"
-    if (folder := data / "aclImdb").is_dir():
-        return folder
-    if not (archive := data / "aclImdb_v1.tar.gz").exists():
-        _log.warning("aclImdb is not in %s: downloading %s (84 MB)", data, archive.name)
-        try:
-            download([URL], f"md5:{MD5}", data)
-        except OSError as error:
-            raise ReviewFileError(f'{error}; put it into {data}, or use "bundled"') from error
-    return archive
-
-
 def _from_folder(path: Path) -> pd.DataFrame:
     """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or .tar.gz, sorted by name."""
     pattern = re.compile(r"(?:^|/)(train|test)/(neg|pos)/[^/]+\.txt$")
@@ -127,7 +115,6 @@ def _from_folder(path: Path) -> pd.DataFrame:
         raise ReviewFileError(f"cannot read {path}: {error}") from None
     if not texts:
         raise ReviewFileError(f"{path} has no files train/neg/*.txt, train/pos/*.txt, …")
-    places = [pattern.search(name).groups() for name in sorted(texts)]
-    rows = {"review": [texts[name] for name in sorted(texts)]}
-    rows |= {"label": [LABELS[kind] for _, kind in places], "half": [half for half, _ in places]}
-    return pd.DataFrame(rows)
+    rows = [(*pattern.search(name).groups(), text) for name, text in sorted(texts.items())]
+    table = pd.DataFrame(rows, columns=["half", "label", "review"])
+    return table.assign(label=table["label"].map(LABELS))[["review", "label", "half"]]

@@ -11,7 +11,7 @@ import sys
 import time
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -167,11 +167,10 @@ def _label(row: Row, table: ReviewTable) -> int | str:
 
 
 def score_texts(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Probabilities (N,) float64 of the positive class, NaN for blank texts; and counts.
-
-    The counts: "scored" texts; for models of this package also their "words", the "known" ones,
-    and texts "without_known_word" (in a blend, as the first model counts them).
-    `CheckpointError` if a probability is not finite."""
+    """Probabilities (N,) float64 of the positive class, NaN for blank texts; and counts: "scored"
+    texts; for models of this package also their "words", the "known" ones, and the texts
+    "without_known_word" (in a blend, as the first model counts them). `CheckpointError` if a
+    probability is not finite."""
     scored = [place for place, text in enumerate(texts) if text.strip()]
     probabilities, counts = np.full(len(texts), np.nan), Counter(scored=len(scored))
     size = max(VALUES_AT_ONCE // _values_per_review(model), 1)
@@ -215,24 +214,12 @@ def _score_in_order(
     model: Pipeline | Blend, blocks: Iterable[tuple[list[str], tuple]], workers: int
 ) -> Iterator[tuple[tuple, np.ndarray, dict[str, int]]]:
     """For each block of texts: what came with it, and `score_texts` of it. At most 2 × `workers`
-    + 1 blocks are read ahead, while joblib's `Parallel` reads as many as there are."""
+    + 1 blocks are read ahead, while joblib's `Parallel` reads as many as there are. The processes
+    load the model from a file and end with the iterator."""
     if workers == 1:
         for texts, rest in blocks:
             yield rest, *score_texts(model, texts)
         return
-    with _worker_pool(model, workers) as submit:
-        submitted = ((rest, submit(texts)) for texts, rest in blocks)
-        waiting = deque(islice(submitted, 2 * workers))
-        while waiting:
-            waiting.extend(islice(submitted, 1))
-            rest, future = waiting.popleft()
-            yield rest, *future.result()
-
-
-@contextmanager
-def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
-    """A function that has texts scored by processes, which load the model from a file and end with
-    the block. `ChildProcessError` if one of them dies."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
         try:
@@ -247,7 +234,13 @@ def _worker_pool(model: Pipeline | Blend, workers: int) -> Iterator[Callable]:
             # In a thread, which Ctrl-C does not interrupt: each process is started or is not.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(_start_workers, pool).result()
-            yield partial(pool.submit, _score_with_file, path)
+            score = partial(pool.submit, _score_with_file, path)
+            submitted = ((rest, score(texts)) for texts, rest in blocks)
+            waiting = deque(islice(submitted, 2 * workers))
+            while waiting:
+                waiting.extend(islice(submitted, 1))
+                rest, future = waiting.popleft()
+                yield rest, *future.result()
         except BrokenProcessPool:
             raise ChildProcessError(
                 f"a worker process died, perhaps for lack of memory: use fewer than {workers}"

@@ -9,7 +9,7 @@ import pytest
 from sentiment_helpers.storage import files
 
 CONTENT = b"the file's content " * 1000
-SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
@@ -18,30 +18,48 @@ def server(misbehaving_server):
     return misbehaving_server.url
 
 
-def test_download(server, tmp_path):
-    path = files.download([f"{server}/good/x.zip"], SHA256, tmp_path / "data")
-    assert path == tmp_path / "data" / "x.zip"
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The folder `data/` of an empty project."""
+    monkeypatch.setattr(files, "project_folder", lambda: tmp_path)
+    return tmp_path / "data"
+
+
+def fetch(*urls):
+    return files.find_or_download("x", urls, SHA256, "9 MB", "bundled", files.FileError)
+
+
+def test_download(server, data, caplog):
+    path = fetch(f"{server}/good/x.zip")
+    assert path == data / "x.zip"
     assert path.read_bytes() == CONTENT
+    assert f"x.zip is not in {data}: downloading 9 MB" in caplog.text
+    assert fetch(f"{server}/missing/x.zip") == path
+    (data / "x").mkdir()
+    assert fetch(f"{server}/missing/x.zip") == data / "x"
 
 
 @pytest.mark.parametrize("first", ["missing", "html", "cut"])
-def test_download_goes_on_to_the_next_address(server, tmp_path, first):
-    path = files.download([f"{server}/{first}/x.zip", f"{server}/good/x.zip"], SHA256, tmp_path)
+def test_download_goes_on_to_the_next_address(server, data, first):
+    path = fetch(f"{server}/{first}/x.zip", f"{server}/good/x.zip")
     assert path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
     ("kind", "says"), [("missing", "404"), ("html", "checksum"), ("cut", "cut/x.zip: ")]
 )
-def test_failed_download_leaves_nothing(server, tmp_path, kind, says):
-    with pytest.raises(OSError, match=says):
-        files.download([f"{server}/{kind}/x.zip"], SHA256, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_failed_download_leaves_nothing(server, data, kind, says):
+    with pytest.raises(
+        files.FileError,
+        match=rf"could not download x.zip: .*{says}.*put it into .*, or use \"bundled\"",
+    ):
+        fetch(f"{server}/{kind}/x.zip")
+    assert list(data.iterdir()) == []
 
 
-def test_nobody_answers(tmp_path):
-    with pytest.raises(OSError, match=r"127\.0\.0\.1:9"):
-        files.download(["http://127.0.0.1:9/x.zip"], SHA256, tmp_path)
+def test_nobody_answers(data):
+    with pytest.raises(files.FileError, match=r"127\.0\.0\.1:9"):
+        fetch("http://127.0.0.1:9/x.zip")
 
 
 def test_written_whole(tmp_path):

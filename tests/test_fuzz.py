@@ -34,8 +34,8 @@ from sentiment_helpers import (
     save,
     score_csv,
 )
-from sentiment_helpers import glove as glove_module
 from sentiment_helpers.glove import GloveFileError
+from sentiment_helpers.storage import files as files_module
 from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.pt_file import CheckpointError
 from sentiment_helpers.storage.review_table import ReviewTable
@@ -311,7 +311,7 @@ def test_damaged_zips(tried, place, byte, cut):
         place %= len(whole)
         archive.write_bytes(whole[:place] + (b"" if cut else bytes([byte]) + whole[place + 1 :]))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(glove_module, "project_folder", lambda: data.parent)
+            patch.setattr(files_module, "project_folder", lambda: data.parent)
             try:
                 glove = load_glove("glove.6B.300d")
                 assert glove.words == ["the", "a"]

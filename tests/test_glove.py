@@ -11,6 +11,7 @@ import pytest
 from sentiment_helpers import Glove, load_glove
 from sentiment_helpers import glove as module
 from sentiment_helpers.glove import GloveFileError
+from sentiment_helpers.storage import files
 
 TEXT = 'the 0.1 -2 3e-2\n" 1 1 1\nnaïve 0 0.5 0\n'
 
@@ -26,7 +27,7 @@ def source(tmp_path):
 def project(tmp_path, monkeypatch):
     """An empty project with a data folder."""
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(files, "project_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -135,7 +136,7 @@ def test_addresses_and_checksum_are_stanfords():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is empty"),
+        ("", "Empty CSV file"),
         ("\n", "no words in it"),
         ("<!DOCTYPE html>\n<html>no such page</html>\n", "a web page"),
         ("a 1 2\nb 1\n", "line 2 has 1 values, 2 expected"),

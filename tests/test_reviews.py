@@ -8,6 +8,7 @@ import pytest
 
 from sentiment_helpers import load_reviews, split_reviews
 from sentiment_helpers import reviews as module
+from sentiment_helpers.storage import files
 from sentiment_helpers.storage.text_file import ReviewFileError
 
 
@@ -74,7 +75,7 @@ def test_course_file(rated_file, reviews):
     ("content", "says"),
     [
         ("", "is empty"),
-        ("\n", "does not begin with the names"),
+        ("\n", "begins without the names"),
         ("text,label\nx,1\n", "no column review: choose one of 'text', 'label'"),
         ("review,stars\nx,1\n", "no column named label or sentiment or rating, only review, stars"),
         ("review,label\nx,1\ny,2\n", "row 2: label '2' is none of"),
@@ -110,7 +111,7 @@ ACL = {"train/neg/1_2.txt": "bad", "train/pos/0_9.txt": "good", "test/pos/7_8.tx
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
+    monkeypatch.setattr(files, "project_folder", lambda: tmp_path)
     return tmp_path
 
 
@@ -143,11 +144,11 @@ def test_acl_imdb_download(project, monkeypatch):
     with pytest.raises(ReviewFileError, match=r"could not download aclImdb_v1.tar.gz"):
         load_reviews("aclImdb")
 
-    def download(urls, known_hash, folder):
+    def retrieve(url, known_hash, name, folder, **_):
         assert known_hash == "md5:7c2ac02c03563afcf9b574c7e56c153a"
-        archive_of(ACL, folder / "aclImdb_v1.tar.gz")
+        return archive_of(ACL, folder / name)
 
-    monkeypatch.setattr(module, "download", download)
+    monkeypatch.setattr(files.pooch, "retrieve", retrieve)
     assert len(load_reviews("aclImdb")) == 3
 
 

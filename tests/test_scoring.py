@@ -146,7 +146,7 @@ def test_no_mark_is_added(model, tmp_path):
 
 
 def test_gzip_in_and_out(model, rated_file, tmp_path):
-    """What is packed and what is not are told apart by their bytes, whatever their names."""
+    """Compressed files are detected by their bytes, whatever their names."""
     plain = tmp_path / "plain.tsv"
     score_csv(model, rated_file, plain)
     (tmp_path / "packed").write_bytes(gzip.compress(rated_file.read_bytes()))

@@ -243,7 +243,7 @@ def test_ids_of_another_table(ordered):
 
 
 def test_no_word_that_is_kept(glove):
-    """Where each occurs once: all are unknown, and none has company."""
+    """Where each occurs once: all are unknown, and none co-occurs with another."""
     X = np.array([[2, 1], [3, 1], [4, 1], [5, 1]])
     classifier = WordBiRNNClassifier(glove, **SMALL | {"max_epochs": 1, "domain_size": 2})
     with warnings.catch_warnings():

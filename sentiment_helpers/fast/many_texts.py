@@ -9,7 +9,7 @@ splits the texts and numbers their pieces, on all cores.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -75,21 +75,19 @@ class Corpus(NamedTuple):
         places, ends, known = self.places(index)
         places = places[places != MISSING]
         bounds = np.append(0, known.cumsum())
-        counts = csr_array(
-            (np.ones(len(places), np.float32), places, bounds), (len(known), len(index))
-        )
+        ones = np.ones(len(places), np.float32)
+        counts = csr_array((ones, places, bounds), (len(known), len(index)))
         counts.sum_duplicates()
         return counts, np.diff(ends), known
 
 
 def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator[Corpus]:
     """The words that `words_of`, `text.clean` or `text.tokens`, gives for each text: a corpus
-    for every 32,768 texts, and an empty one for no texts.
-
-    Raises:
-        ValueError: `texts` is one string instead of several, or holds something else.
-    """
-    slices = _slices(texts)
+    for every 32,768 texts, and an empty one for no texts. `ValueError` if `texts` is one
+    string instead of several, or holds something else."""
+    prepared = _prepared(texts)
+    slices = iter(lambda: list(islice(prepared, SLICE)), [])
+    slices = chain([next(slices, [])], slices)  # one slice, an empty one, of no texts
     with ThreadPoolExecutor() as threads:
         while parts := list(threads.map(_numbered_pieces, islice(slices, SLICES))):
             sizes, pieces = zip(*parts, strict=True)
@@ -101,22 +99,14 @@ def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator
             )
 
 
-def _slices(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts without markup and in lower case, some at a time; one empty slice of no texts."""
-    prepared = (without_markup(text).lower() for text in _strings(texts))
-    yield list(islice(prepared, SLICE))
-    while some := list(islice(prepared, SLICE)):
-        yield some
-
-
-def _strings(texts: Iterable[str]) -> Iterator[str]:
-    """The texts one by one; `ValueError` where they are not texts."""
+def _prepared(texts: Iterable[str]) -> Iterator[str]:
+    """The texts without markup and in lower case; `ValueError` where they are not texts."""
     if isinstance(texts, str):
         raise ValueError("one text was given where several are expected: put it into a list")
     for number, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"text {number} is {text!r}, which is no string")
-        yield text
+        yield without_markup(text).lower()
 
 
 def _numbered_pieces(texts: list[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
@@ -126,15 +116,7 @@ def _numbered_pieces(texts: list[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
 
 
 def _words_of_pieces(pieces: list[str], words_of: Callable[[str], list[str]]) -> list[str]:
-    """The words of all pieces in order, a "\\n" behind those of each piece."""
-    lines = _split_contractions(pieces)
-    if words_of is clean:
-        return [word for word in _WORD_OR_END.findall(lines) if word not in STOP_WORDS]
-    return _TOKEN_OR_END.findall(lines)
-
-
-def _split_contractions(pieces: list[str]) -> str:
-    """What `text.split_contraction` gives for each piece, a line each.
+    """The words of all pieces in order, a "\\n" behind those of each piece.
 
     Treebank's rules get many contractions at once, because its thirty patterns take as long to
     start as to read a page. A word of its own, NUL, which no piece has, separates them.
@@ -148,4 +130,6 @@ def _split_contractions(pieces: list[str]) -> str:
         cut = " ".join(treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", joined)))
         for at, line in zip(portion, cut.split(" \0 "), strict=True):
             lines[at] = line
-    return "\n".join(lines)
+    if words_of is clean:
+        return [word for word in _WORD_OR_END.findall("\n".join(lines)) if word not in STOP_WORDS]
+    return _TOKEN_OR_END.findall("\n".join(lines))

@@ -82,50 +82,34 @@ def verdicts(
     return sentences
 
 
-def findings(results: list[Result], labels: np.ndarray) -> list[str]:
+def findings(results: list[Result], labels: np.ndarray) -> Iterator[str]:
     """Sentences about the conclusions that the report's figures and `results` support."""
-    return [_about_report(), *_about_seeds(results), *_about_rows(results, labels)]
-
-
-def _about_report() -> str:
     networks = report_table().query("notebook != 'earlier'")["valid_accuracy"]
-    gap, rows = networks.max() - networks.min(), round(REPORT_REVIEWS / 5)
-    p = 2 * norm.sf(gap / np.sqrt(2 * networks.mean() * (1 - networks.mean()) / rows))
-    return (
+    gap, count = networks.max() - networks.min(), round(REPORT_REVIEWS / 5)
+    p = 2 * norm.sf(gap / np.sqrt(2 * networks.mean() * (1 - networks.mean()) / count))
+    yield (
         f"The report: its best and worst network are {gap:.4f} apart in validation accuracy on "
-        f"about {rows:,} rows. Two equally good networks, chosen beforehand and with independent "
+        f"about {count:,} rows. Two equally good networks, chosen beforehand and with independent "
         f"errors, are at least as far apart with probability {p:.2f}. By these figures "
         f"alone, {'no' if p > 0.05 else 'a'} network is significantly better than another."
     )
-
-
-def _about_seeds(results: list[Result]) -> Iterator[str]:
     accuracies = [(r.experiment, r.random_state, r.valid["accuracy"]) for r in results]
     accuracies = pd.DataFrame(accuracies).pivot(index=1, columns=0, values=2)
-    titles = {result.experiment: result.title for result in results}
+    rows = first_runs(results)
+    titles = {result.experiment: result.title for result in rows}
     for pair in PAIRS:
         both = accuracies.reindex(columns=pair).dropna()
         if len(both) > 1:
             first, second = (titles[experiment] for experiment in pair)
             yield (
                 f"Validation accuracy of {first} minus {second}, {len(both)} seeds on the same "
-                f"rows: {_verdict(paired_difference(*both.to_numpy().T), first, second)}"
+                f"rows: {paired_difference(*both.to_numpy().T).verdict(first, second)}"
             )
-
-
-def _verdict(found: Difference, first: str, second: str) -> str:
-    if not found.significant:
-        return f"{found}. No significant difference."
-    return f"{found}. {first if found.mean > 0 else second} is better."
-
-
-def _about_rows(results: list[Result], labels: np.ndarray) -> Iterator[str]:
-    rows = first_runs(results)
     pairs = mcnemar_table({r.title: r.predicted for r in rows}, labels)
-    different = int((pairs["p (Holm)"] < 0.05).sum())
     yield (
-        f"Of {len(pairs)} pairs of networks trained once, {different} differ in accuracy on the "
-        f"{len(labels):,} validation rows (McNemar's exact test, Holm's correction, 5 %)."
+        f"Of {len(pairs)} pairs of networks trained once, {(pairs['p (Holm)'] < 0.05).sum()} "
+        f"differ in accuracy on the {len(labels):,} validation rows (McNemar's exact test, Holm's "
+        f"correction, 5 %)."
     )
     bounds = {result.title: result.intervals["roc_auc"] for result in rows}
     if useless := [title for title, (low, high) in bounds.items() if low <= 0.5 <= high]:
@@ -151,7 +135,7 @@ def depth_findings(results: pd.DataFrame) -> list[str]:
     """A sentence for each row of `depths_table`: do plain and skip networks differ?"""
     return [
         f"{depth} layers: accuracy of skip minus plain, {seeds} seeds on the same rows: "
-        f"{_verdict(Difference(*difference), 'Skip', 'Plain')}"
+        f"{Difference(*difference).verdict('Skip', 'Plain')}"
         for depth, seeds, _, _, *difference in depths_table(results).itertuples()
     ]
 

@@ -47,30 +47,19 @@ def report_rows(notebook: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one training, in plain values that JSON can hold.
+    """The outcome of one training, in plain values that JSON can hold."""
 
-    Attributes:
-        experiment: the row of `report_table`, or another name.
-        title: the network in a few words.
-        random_state: the seed.
-        epochs, best_epoch, stopped, history: see `training.History`.
-        seconds: of training; other trainings may have used the other cores meanwhile.
-        train, valid: figures of the best epoch, by name.
-        intervals: 95 % intervals of validation figures, see `metrics.intervals`.
-        predictions: a character 0 or 1 for each validation row, in order.
-    """
-
-    experiment: str
-    title: str
+    experiment: str  # the row of `report_table`, or another name
+    title: str  # the network in a few words
     random_state: int
     epochs: int
     best_epoch: int
-    stopped: str
-    seconds: float
-    train: dict[str, float]
-    valid: dict[str, float]
-    intervals: dict[str, Sequence[float]]
-    predictions: str
+    stopped: str  # this and the history: see `training.History`
+    seconds: float  # of training; other trainings may have used the other cores meanwhile
+    train: dict[str, float]  # figures of the best epoch, by name
+    valid: dict[str, float]  # likewise
+    intervals: dict[str, Sequence[float]]  # of validation figures, see `metrics.intervals`
+    predictions: str  # a character 0 or 1 for each validation row, in order
     history: list[dict[str, float]]
 
     @property
@@ -114,7 +103,7 @@ def measured(name: str, fitted: BiRNNClassifier, valid: tuple, seconds: float) -
 
 
 def run_all(
-    names: Iterable[str], train: tuple, valid: tuple, random_states=(1234,), **changes
+    names: Iterable[str], train: tuple, valid: tuple, random_states: Iterable[int], **changes
 ) -> list[Result]:
     """`run` each row with each seed, in parallel on all cores, with a progress bar. joblib
     distributes the work: to a Dask cluster inside `joblib.parallel_config(backend="dask")`."""
@@ -139,18 +128,29 @@ def write_results(path: str | os.PathLike, results: list, data: dict) -> None:
         temporary.write_text(text, "utf-8")
 
 
+def read_rows(
+    path: str | os.PathLike, data: dict, names: Iterable[str], missing: str
+) -> list[dict] | None:
+    """The values with these `names` of each result in a file from `write_results`; None if its
+    `data` differ. Empty, with `missing` in a logged message, if there is no such file."""
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        _log.warning("%s is not there: %s", path, missing)
+        return []
+    if content["data"] == data:
+        return [{name: one[name] for name in names} for one in content["results"]]
+    return None
+
+
 def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
     """The results in a file from `write_results`. Empty, with a logged message, if there is no
     such file or its `data` differ, so that the rows cannot be compared."""
-    names = Result.__annotations__  # older files have more
-    try:
-        content = json.loads(Path(path).read_text("utf-8"))
-        if content["data"] == data:
-            return [Result(**{name: one[name] for name in names}) for one in content["results"]]
+    missing = "the notebook that writes it has not been run"
+    rows = read_rows(path, data, Result.__annotations__, missing)  # older files have more
+    if rows is None:
         _log.warning("%s was measured on other data: run the notebook that writes it again", path)
-    except FileNotFoundError:
-        _log.warning("%s is not there: the notebook that writes it has not been run", path)
-    return []
+    return [Result(**row) for row in rows or []]
 
 
 def described(reviews: str, glove: str, train: tuple, valid: tuple) -> dict:

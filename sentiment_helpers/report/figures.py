@@ -15,19 +15,18 @@ from sentiment_helpers.report.experiments import INPUT_WEIGHTS, Result, report_t
 from sentiment_helpers.report.study import DEPTHS
 
 
-def comparison(results: list[Result], metric: str = "accuracy", ax: Axes | None = None) -> Axes:
-    """A validation figure of each result with its 95 % interval, sorted. Hollow marks are the
-    report's figures, measured on its own reviews and vectors."""
+def comparison(results: list[Result], ax: Axes | None = None) -> Axes:
+    """Validation accuracy of each result with its 95 % interval, sorted. Hollow marks are the
+    report's, measured on its own reviews and vectors."""
     ax = plots.axes_or_new(ax, figsize=(8, 1.2 + 0.42 * len(results)))
-    results = sorted(results, key=lambda result: result.valid[metric])
-    y = range(len(results))
-    values = np.array([result.valid[metric] for result in results])
-    errors = abs(np.transpose([r.intervals[metric] for r in results]) - values)  # (2, results)
+    results = sorted(results, key=lambda result: result.valid["accuracy"])
+    y, values = range(len(results)), np.array([result.valid["accuracy"] for result in results])
+    errors = abs(np.transpose([r.intervals["accuracy"] for r in results]) - values)  # (2, results)
     ax.errorbar(values, y, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
-    report = report_table().loc[[r.experiment for r in results], f"valid_{metric}"]
+    report = report_table().loc[[r.experiment for r in results], "valid_accuracy"]
     ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
     ax.set_yticks(y, [result.title for result in results])
-    ax.set(xlabel=f"validation {METRICS[metric]}, 95 % interval")
+    ax.set(xlabel=f"validation {METRICS['accuracy']}, 95 % interval")
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="center left")
     return ax

@@ -31,13 +31,11 @@ class Difference(NamedTuple):
     low: float
     high: float
 
-    @property
-    def significant(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}"
+    def verdict(self, first: str, second: str) -> str:
+        """The figures, and which of the two is better if the interval excludes zero."""
+        better = f"{first if self.mean > 0 else second} is better"
+        found = better if self.low > 0 or self.high < 0 else "No significant difference"
+        return f"{self.mean:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}. {found}."
 
 
 def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:

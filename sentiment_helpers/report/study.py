@@ -1,10 +1,7 @@
 """The study: depths, skip connections and poolings on words in order, with several seeds."""
 
-import json
-import logging
 import os
 import time
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +17,7 @@ from sentiment_helpers.features import TokenIds
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
-from sentiment_helpers.report.experiments import INPUT_WEIGHTS, gradient_norms, write_results
+from sentiment_helpers.report import experiments
 from sentiment_helpers.reviews import load_reviews, split_reviews
 from sentiment_helpers.storage.files import FileError
 
@@ -38,36 +35,29 @@ DATA = {
 }  # fmt: skip
 PARAMETERS = ("num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
 COLUMNS = (*PARAMETERS, "best_epoch", "loss", "accuracy", "roc_auc", "seconds", "gradients")
-_log = logging.getLogger(__name__)
 
 
 def trainings() -> list[dict]:
     """The parameters of all trainings of the study, seed by seed."""
     networks = [(depth, 16, skip, "attention+max") for depth in DEPTHS for skip in (False, True)]
     networks += [(1, 32, False, pooling) for pooling in POOLINGS]
-    return [
-        dict(zip(PARAMETERS, (*network, seed), strict=True))
-        for seed, network in product(SEEDS, networks)
-    ]
+    rows = [(*network, seed) for seed in SEEDS for network in networks]
+    return [dict(zip(PARAMETERS, row, strict=True)) for row in rows]
 
 
 def run_study(path: str | os.PathLike) -> None:
     """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores, and
     write the file after each one. All use training reviews only, never the held-out ones.
-
-    Raises:
-        FileError: `path` is no study, or one with other settings.
-        OSError: `path` cannot be read or written.
-    """
+    `FileError` if `path` is no study or one with other settings, `OSError` if it cannot be used."""
     done = read_study(path).to_dict("records") if Path(path).exists() else []
     finished = [{name: one[name] for name in PARAMETERS} for one in done]
-    write_results(path, done, DATA)  # fails now, not after the first training
+    experiments.write_results(path, done, DATA)  # fails now, not after the first training
     sets = _sets()
     jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
     results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
     for result in tqdm(results, total=len(jobs), unit="training"):
         done.append(result)
-        write_results(path, done, DATA)
+        experiments.write_results(path, done, DATA)
 
 
 def read_study(path: str | os.PathLike) -> pd.DataFrame:
@@ -79,16 +69,12 @@ def read_study(path: str | os.PathLike) -> pd.DataFrame:
     `gradient_norms` of the forward stack's input weights before training.
     """
     try:
-        content = json.loads(Path(path).read_text("utf-8"))
-        if content["data"] == DATA:
-            rows = [[one[name] for name in COLUMNS] for one in content["results"]]
-            return pd.DataFrame(rows, columns=COLUMNS)
-    except FileNotFoundError:
-        _log.warning("%s is not there: `make study` writes it", path)
-        return pd.DataFrame(columns=COLUMNS)
+        rows = experiments.read_rows(path, DATA, COLUMNS, "`make study` writes it")
     except (ValueError, TypeError, KeyError):
         raise FileError(f"{path} is no study: give another file") from None
-    raise FileError(f"{path} is a study with other settings: move it away to start a new one")
+    if rows is None:
+        raise FileError(f"{path} is a study with other settings: move it away to start a new one")
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def gradients(results: pd.DataFrame, num_layers: int) -> dict[str, dict[str, float]]:
@@ -103,33 +89,30 @@ def gradients(results: pd.DataFrame, num_layers: int) -> dict[str, dict[str, flo
 
 
 def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
-    """Train one network on `rows`, measure it on `valid`, both (ids, labels); `COLUMNS` by name."""
+    """Train one network on `rows`, measure it on `valid`, both (ids, labels); `COLUMNS` by name.
+    The column `gradients` comes from the first `GRADIENT_ROWS`."""
     start = time.perf_counter()
     classifier = WordBiRNNClassifier(
         embeddings=glove, domain_size=0, layer_dropout=0.0, shortcut=False, **SHARED | parameters
     ).fit(*rows, validation=valid)
     seconds = time.perf_counter() - start
     scores = evaluate(valid[1], classifier.predict_proba(valid[0])[:, 1])
+    shape = parameters | {"cell_type": SHARED["cell_type"]}
+    seed, size = shape.pop("random_state"), glove.vectors.shape[1]
+    network = untrained(lambda: WordBiRNN(len(glove.words) + 2, size, **shape), seed)
+    with torch.no_grad():
+        network.embedding.weight[2:] = torch.from_numpy(np.array(glove.vectors))
+    ids, labels = (torch.tensor(values[:GRADIENT_ROWS]) for values in rows)
+    norms = pd.Series(experiments.gradient_norms(network, ids, labels.float()))
+    norms = norms.filter(regex=experiments.INPUT_WEIGHTS, axis=0)
     return parameters | {
         "best_epoch": classifier.best_epoch_,
         "loss": round(scores.loss, 6),
         "accuracy": scores.accuracy,
         "roc_auc": round(scores.roc_auc, 6),
         "seconds": round(seconds, 1),
-        "gradients": _untrained_gradients(parameters, glove, *rows),
+        "gradients": {k.removeprefix("body."): float(f"{v:.4g}") for k, v in norms.items()},
     }
-
-
-def _untrained_gradients(parameters: dict, glove: Glove, ids: np.ndarray, labels: np.ndarray):
-    """Column `gradients`, from the first `GRADIENT_ROWS` reviews."""
-    parameters = parameters | {"cell_type": SHARED["cell_type"]}
-    seed, size = parameters.pop("random_state"), glove.vectors.shape[1]
-    network = untrained(lambda: WordBiRNN(len(glove.words) + 2, size, **parameters), seed)
-    with torch.no_grad():
-        network.embedding.weight[2:] = torch.from_numpy(np.array(glove.vectors))
-    some = torch.tensor(ids[:GRADIENT_ROWS]), torch.tensor(labels[:GRADIENT_ROWS]).float()
-    norms = pd.Series(gradient_norms(network, *some)).filter(regex=INPUT_WEIGHTS, axis=0)
-    return {name.removeprefix("body."): float(f"{norm:.4g}") for name, norm in norms.items()}
 
 
 def _sets() -> tuple[Glove, tuple, tuple]:

@@ -1,13 +1,16 @@
 """Where files are, how they are downloaded, and how they are written whole or not at all."""
 
 import errno
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pooch
+
+_log = logging.getLogger(__name__)
 
 
 class FileError(ValueError):
@@ -42,21 +45,29 @@ def resolve(path: str | os.PathLike) -> Path:
     return below if below.exists() and not path.exists() else path
 
 
-def download(urls: list[str], known_hash: str, folder: Path) -> Path:
-    """Download a file into `folder` from the first of `urls` that works, with a progress bar.
+def find_or_download(
+    unpacked: str, urls: Sequence[str], known_hash: str, size: str, bundled: str, refusal: type
+) -> Path:
+    """`unpacked` or else the archive of `urls` in `data/`; the archive is downloaded if missing.
 
-    The file gets its name, the last part of the address, only when its checksum is right
-    (`known_hash`, "sha256:…" or "md5:…"). Otherwise `OSError` says what failed at each address.
+    It comes from the first of `urls` that works, and gets its name only when its checksum is
+    right (`known_hash`, SHA-256 or "md5:…"). Otherwise `refusal`, a `FileError`, says what failed
+    at each one, and that `bundled` needs no download.
     """
-    name, failures = urls[0].rpartition("/")[2], []
+    data, failures = project_folder() / "data", []
+    for name in (unpacked, urls[0].rpartition("/")[2]):
+        if (data / name).exists():
+            return data / name
+    _log.warning("%s is not in %s: downloading %s", name, data, size)
     for url in urls:
         try:
-            return Path(pooch.retrieve(url, known_hash, name, folder, progressbar=True))
+            return Path(pooch.retrieve(url, known_hash, name, data, progressbar=True))
         except OSError as error:  # no network, no such page, cut off
             failures.append(f"{url}: {error}")
         except ValueError:
             failures.append(f"{url}: the downloaded file has the wrong checksum")
-    raise OSError(f"could not download {name}: {'; '.join(failures)}")
+    failed = f"could not download {name}: {'; '.join(failures)}"
+    raise refusal(f'{failed}; put it into {data}, or use "{bundled}", which needs no download')
 
 
 @contextmanager

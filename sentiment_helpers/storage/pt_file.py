@@ -41,12 +41,8 @@ class CheckpointError(FileError):
 
 def write(content: dict, path: str | os.PathLike) -> None:
     """Write tensors and plain values to `path`, whole or not at all, for `read` and `torch.load`.
-    NumPy's numbers become Python's, and tuples lists.
-
-    Raises:
-        ValueError: `read` would refuse it: more than `MAX_BYTES`, or values that are not plain.
-        OSError: `path` cannot be written.
-    """
+    NumPy's numbers become Python's, and tuples lists. `ValueError` if `read` would refuse it: more
+    than `MAX_BYTES`, or values that are not plain. `OSError` if `path` cannot be written."""
     buffer = io.BytesIO()
     try:
         torch.save(_copied(content), buffer)

@@ -59,7 +59,24 @@ class ReviewTable:
         `encoding`, has no column of that name, or has an uneven row.
         """
         with Source.open(source, encoding) as opened:
-            yield cls._detect(opened, column, verbose)
+            failures = []
+            for separator, quoting in _DIALECTS:
+                table = cls(opened, separator, quoting)
+                if quoting == csv.QUOTE_NONE and table._quotes():
+                    continue
+                try:
+                    table = table._with_header(column)
+                    if table.review is None:
+                        advice = f"choose one of {', '.join(map(repr, table.columns)):.1000}"
+                        why = f"has no column {column}: {advice} (--column)"
+                        raise ReviewFileError(f"{opened.name} {why}")
+                    table = replace(table, num_rows=table._count_rows(verbose))
+                    break
+                except ReviewFileError as error:
+                    failures.append((table.review is not None, len(table.columns), error))
+            else:
+                raise max(failures, key=lambda failure: failure[:2])[2]  # that came farthest
+            yield table
 
     def rows(self) -> Iterator[Row]:
         """The rows below the header, and empty lines."""
@@ -93,25 +110,6 @@ class ReviewTable:
             raise ValueError(f"{column} {text!r} is none of {', '.join(LABELS)}")
         return label
 
-    @classmethod
-    def _detect(cls, source: Source, column: str, verbose: bool) -> "ReviewTable":
-        failures = []
-        for separator, quoting in _DIALECTS:
-            table = cls(source, separator, quoting)
-            if quoting == csv.QUOTE_NONE and table._quotes():
-                continue
-            try:
-                table = table._with_header(column)
-                if table.review is None:
-                    names = ", ".join(map(repr, table.columns))[:1000]
-                    raise ReviewFileError(
-                        f"{source.name} has no column {column}: choose one of {names} (--column)"
-                    )
-                return replace(table, num_rows=table._count_rows(verbose))
-            except ReviewFileError as error:
-                failures.append((table.review is not None, len(table.columns), error))
-        raise max(failures, key=lambda failure: failure[:2])[2]  # the one that came farthest
-
     def _quotes(self) -> bool:
         """Whether a row, before the first that breaks the rules, shows that quotation marks quote:
         a separator or line end is inside them, all fields have them, or there is one column."""
@@ -131,9 +129,7 @@ class ReviewTable:
         if "\0" in header:
             raise ReviewFileError(f"{self.source.name} {BINARY}")
         if not header.strip(BOM + "\r\n\t ,;"):
-            raise ReviewFileError(
-                f"{self.source.name} does not begin with the names of its columns"
-            )
+            raise ReviewFileError(f"{self.source.name} begins without the names of its columns")
         names = [name.strip().lower() for name in columns]
         named = [n for n, name in enumerate(names) if name == column.strip().lower()]
         review = min(named, key=lambda n: columns[n] != column, default=None)  # exact one first

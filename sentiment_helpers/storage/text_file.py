@@ -11,7 +11,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -109,10 +108,8 @@ class Lines:
         for number, line in enumerate(_lines(self.text), 1):
             size = len(line) + (size if self._row else 0)
             if size >= MAX_ROW:
-                raise ReviewFileError(
-                    f"{self._name}: the row at line {number} has more than {MAX_ROW:,} characters: "
-                    f"a quotation mark may not be closed"
-                )
+                row = f"{self._name}: the row at line {number} has more than {MAX_ROW:,} characters"
+                raise ReviewFileError(f"{row}: a quotation mark may not be closed")
             self._row.append(line)
             yield line.removeprefix(BOM) if number == 1 else line
 
@@ -125,7 +122,7 @@ class Lines:
 
 def _lines(text: TextIO) -> Iterator[str]:
     """The lines of a file, cut at `MAX_ROW` characters: it may have no line ends."""
-    return iter(partial(text.readline, MAX_ROW), "")
+    return iter(lambda: text.readline(MAX_ROW), "")
 
 
 @contextmanager
