@@ -241,7 +241,6 @@ def _score_in_order(
                 waiting.extend(islice(submitted, 1))
                 rest, future = waiting.popleft()
                 yield rest, *future.result()
-            pool.shutdown()
         except BrokenProcessPool:
             raise ChildProcessError(
                 f"a worker process died, perhaps for lack of memory: use fewer than {workers}"

@@ -471,3 +471,11 @@ def test_models_together_on_the_command_line(model, reviews, tmp_path, capsys):
     assert main(command) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["accuracy"] == both.score(rows["review"], rows["label"])
+
+
+def test_figures_are_exact(model, rated_file, tmp_path):
+    """As `evaluate` gives them for what was written."""
+    report = score_csv(model, rated_file, tmp_path / "out.csv")
+    _, *rows = read(tmp_path / "out.csv", "\t")
+    labels, probabilities = [row[1] == "8.0" for row in rows], [float(row[3]) for row in rows]
+    assert report.scores == evaluate(labels, probabilities)

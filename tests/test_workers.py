@@ -1,6 +1,8 @@
-"""Texts scored here and in other processes, which give the same and never outlive this one."""
+"""Texts scored here and in other processes: the same results, and no process outlives this one."""
 
+import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,8 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -23,10 +28,11 @@ from sentiment_helpers import (
     score_csv,
     scoring,
 )
-from sentiment_helpers.scoring import _score_in_order, score_texts
+from sentiment_helpers.scoring import score_texts
 from sentiment_helpers.storage.pt_file import CheckpointError
 
 MODEL = Path(__file__).parents[1] / "models" / "RNN-report.pt"
+MOMENTS = (0.05, 0.2, 0.6, 1.5, 5)  # seconds after the first worker starts
 
 
 @pytest.fixture(scope="module")
@@ -34,65 +40,110 @@ def model():
     return load(MODEL)
 
 
-def test_known_words_of_each_kind_of_model(reviews):
+def test_blank_texts_are_not_scored(model):
+    probabilities, counts = score_texts(model, ["good", " \n", "", "bad"])
+    assert np.isnan(probabilities).tolist() == [False, True, True, False]
+    assert probabilities[[0, 3]] == pytest.approx(model.predict_proba(["good", "bad"])[:, 1])
+    assert counts["scored"] == 2
+    assert score_texts(model, [])[0].shape == (0,)
+
+
+def test_each_kind_of_model_reads_texts_once(reviews, monkeypatch):
+    """The words are counted then, for a blend by its first model."""
     texts, labels = reviews["review"][:200], reviews["label"][:200]
-    bag = make_pipeline(TokenIds(load_glove()), BagClassifier(max_epochs=1)).fit(texts, labels)
+    glove = load_glove()
+    bag = make_pipeline(TokenIds(glove), BagClassifier(max_epochs=1)).fit(texts, labels)
+    pairs = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, labels)
+    blend = Blend([("bag", bag), ("pairs", pairs)]).fit(texts, labels)
+    outer = Blend([("bag", bag), ("blend", blend)]).fit(texts, labels)
+    foreign = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
     some = ["the film zzzz", "qqqq!", "a é"]
-    both = Blend([("bag", bag), ("again", bag)]).fit(texts, labels)
-    none = make_pipeline(FunctionTransformer(), DummyClassifier()).fit(texts, labels)
-    words = {"words": 7, "known": 4, "without_known_word": 0}
-    for model, counted in [(bag, words), (both, words), (none, {})]:
-        probabilities, counts = score_texts(model, some)
-        assert counts == {"scored": 3} | counted
-        assert probabilities == pytest.approx(model.predict_proba(some)[:, 1], abs=1e-7)
+    counted = {"scored": 3, "words": 7, "known": 4, "without_known_word": 0}
+    expected = [model.predict_proba(some)[:, 1] for model in (bag, blend, pairs, foreign, outer)]
+    reads, read = [], TokenIds.transform_counted
+    monkeypatch.setattr(TokenIds, "transform_counted", lambda *a: reads.append(1) or read(*a))
+    for model, counts in [
+        (bag, counted), (blend, counted), (pairs, {"scored": 3}), (foreign, {"scored": 3}),
+    ]:  # fmt: skip
+        probabilities, found = score_texts(model, some)
+        assert found == counts
+        assert (probabilities == expected.pop(0)).all()
+    assert len(reads) == 2
+    assert (score_texts(outer, some)[0] == expected[0]).all()
 
 
-def test_workers_write_the_same_bytes(model, rated_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 150)  # more parts than are under way at once
-    reports = [
-        score_csv(model, rated_file, tmp_path / str(workers), workers=workers) for workers in (1, 2)
-    ]
-    assert (tmp_path / "2").read_bytes() == (tmp_path / "1").read_bytes()
-    assert replace(reports[0], seconds=0) == replace(reports[1], seconds=0)
-    with pytest.raises(ValueError, match="workers is 0"):
-        score_csv(model, rated_file, workers=0)
+def test_workers_write_the_same_but_for_last_digits(model, rated_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 150)  # more blocks than are read ahead
+    reports, rows, texts = [], [], []
+    for workers in (1, 2):
+        reports.append(score_csv(model, rated_file, tmp_path / f"{workers}", workers=workers))
+        rows.append(pd.read_csv(tmp_path / f"{workers}", sep="\t"))
+        written = (tmp_path / f"{workers}").read_text()
+        texts.append(re.sub(r"\t[0-9.e-]+\t([01]\n)", r"\t\1", written))
+    assert texts[0] == texts[1]
+    assert rows[0]["probability"].to_numpy() == pytest.approx(rows[1]["probability"], abs=1e-5)
+    assert reports[0].scores == pytest.approx(reports[1].scores, abs=1e-5)
+    first, second = (replace(report, seconds=0, scores=None) for report in reports)
+    assert first == second
 
 
-def test_no_more_is_read_than_keeps_them_busy(model):
-    taken = []
+def test_number_of_workers(model, rated_file):
+    for number in (0, 1.5, 1025):
+        with pytest.raises(ValueError, match=f"workers is {number}"):
+            score_csv(model, rated_file, workers=number)
 
-    def parts():
+
+def test_workers_need_a_model_that_can_be_saved(rated_file, tmp_path):
+    foreign = make_pipeline(FunctionTransformer(), DummyClassifier()).fit([[0], [1]], [0, 1])
+    with pytest.raises(ValueError, match="2 workers need a model that can be saved: a pipeline"):
+        score_csv(foreign, rated_file, tmp_path / "out.csv", workers=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_few_blocks_are_read_ahead(model):
+    """However slowly the results are taken."""
+    read = []
+
+    def blocks():
         for number in range(20):
-            taken.append(number)
+            read.append(number)
             yield ["good"], number
 
-    for done, (number, probabilities, _) in enumerate(_score_in_order(model, parts(), workers=2)):
+    scored = scoring._score_in_order(model, blocks(), workers=2)
+    for done, (number, probabilities, counts) in enumerate(scored):
         assert number == done
-        assert len(taken) <= done + 5
+        assert len(read) <= done + 5
         assert probabilities == pytest.approx(model.predict_proba(["good"])[:, 1])
-    assert len(taken) == 20
+        assert counts["known"] == 1
+        time.sleep(0.02)
+    assert len(read) == 20
+    assert multiprocessing.active_children() == []
 
 
-def test_processes_share_the_cores(model, monkeypatch):
-    given = []
+def test_workers_share_the_cores(model, monkeypatch):
     monkeypatch.setattr(scoring, "cpu_count", lambda: 7)
+    given = []
     monkeypatch.setattr(
         scoring, "ProcessPoolExecutor", lambda *_, env, **__: given.append(env) or 1 / 0
     )
     with pytest.raises(ZeroDivisionError):
-        list(_score_in_order(model, [], workers=3))
-    assert given == [{"OMP_NUM_THREADS": "2"}]
+        list(scoring._score_in_order(model, [], workers=3))
+    code = "import torch, pyarrow; print(torch.get_num_threads(), pyarrow.cpu_count())"
+    threads = subprocess.check_output([sys.executable, "-c", code], env=os.environ | given[0])
+    assert threads == b"2 2\n"
 
 
 def test_wide_models_score_few_reviews_at_once(model, reviews, monkeypatch):
     texts = reviews["review"][:50].tolist()
-    (expected, counts), sizes = score_texts(model, texts), []
+    expected, counts = score_texts(model, texts)
+    sizes, together = [], scoring._score_together
     monkeypatch.setattr(scoring, "VALUES_AT_ONCE", 1000)
-    real = scoring._score_together
-    monkeypatch.setattr(scoring, "_score_together", lambda m, t: sizes.append(len(t)) or real(m, t))
-    probabilities, counted = score_texts(model, texts)
+    monkeypatch.setattr(
+        scoring, "_score_together", lambda m, t: sizes.append(len(t)) or together(m, t)
+    )
+    probabilities, found = score_texts(model, texts)
     assert sizes == [20, 20, 10]  # of 50 values each
-    assert counted == counts
+    assert found == counts
     assert probabilities == pytest.approx(expected, abs=1e-7)
     for members in ([("a", model)], [("a", make_pipeline(FunctionTransformer())), ("b", model)]):
         assert scoring._values_per_review(Blend(members)) == 50
@@ -103,71 +154,124 @@ class NoNumber(DummyClassifier):
         return np.full((len(X), 2), np.nan)
 
 
-def test_a_probability_that_is_no_number(rated_file, tmp_path):
+def test_a_probability_that_is_not_finite(rated_file, tmp_path):
     model = make_pipeline(FunctionTransformer(), NoNumber()).fit([[0], [1]], [0, 1])
     with pytest.raises(CheckpointError, match="not finite: train it again"):
         score_csv(model, rated_file, tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("dies", [lambda *_: os._exit(1), lambda *_: os.abort()])
-def test_a_worker_that_dies(model, rated_file, tmp_path, monkeypatch, dies):
-    monkeypatch.setattr(scoring, "_score_with_file", dies)
+def test_a_worker_that_dies(model, rated_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(scoring, "_score_with_file", lambda *_: os._exit(1))
     with pytest.raises(ChildProcessError, match="use fewer than 2"):
         score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
     assert list(tmp_path.iterdir()) == []
+    assert multiprocessing.active_children() == []
 
 
-def test_workers_need_a_model_that_can_be_saved(rated_file):
-    model = make_pipeline(FunctionTransformer(), DummyClassifier()).fit([[0], [1]], [0, 1])
-    with pytest.raises(ValueError, match="2 workers need a model that can be saved: a pipeline"):
-        score_csv(model, rated_file, workers=2)
+def alive(session):
+    """The processes of a session, with their command lines."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, of = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            command = (folder / "cmdline").read_text()
+        except OSError:  # it has ended
+            continue
+        if int(of) == session and state != "Z":
+            found[int(folder.name)] = command
+    return found
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(rated_file, tmp_path, sent):
-    """As a terminal does it, with a signal to each process; or as `kill` does, to the first."""
-    folder = tmp_path / "out"
-    command = [sys.executable, "-m", "sentiment_helpers", "score", str(MODEL), "-", "--output",
-               str(folder / "out.csv"), "--workers", "2"]  # fmt: skip
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < end:
+        time.sleep(0.002)
+    return value
+
+
+def workers_of(session):
+    return [pid for pid, command in alive(session).items() if "popen_loky" in command]
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize(
+    ("sent", "to", "quick"),
+    [
+        (signal.SIGKILL, "a worker", MOMENTS[1:2]),
+        (signal.SIGINT, "all", MOMENTS[:1]),  # as a terminal does
+        (signal.SIGINT, "the command", ()),
+        (signal.SIGTERM, "the command", ()),
+    ],
+)
+def test_ended_at_any_moment(rated_file, tmp_path, cases, tried, sent, to, quick):
+    """One sentence, the documented status, and no process or file is left."""
     rows = rated_file.read_bytes()
-    rows += rows.partition(b"\n")[2] * 30
-    options = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True}
-    with subprocess.Popen(command, **options) as process:
-        process.stdin.write(rows)
-        process.stdin.close()
-        while not folder.exists():
-            time.sleep(0.01)
-        time.sleep(0.3)
-        (os.killpg if sent == signal.SIGINT else os.kill)(process.pid, sent)
-        error = process.stderr.read()
-    assert (process.returncode, error) == (130, b"interrupted\n")
-    assert list(folder.iterdir()) == []
+    (tmp_path / "in").write_bytes(rows + rows.partition(b"\n")[2] * 30)
+    (tmp_path / "temporary").mkdir()
+    command = [sys.executable, "-m", "sentiment_helpers", "score", MODEL, tmp_path / "in",
+               "--output", tmp_path / "out" / "out.csv", "--workers", "2"]  # fmt: skip
+    options = {"env": os.environ | {"TMPDIR": str(tmp_path / "temporary")}}
+    options |= {"stderr": subprocess.PIPE, "start_new_session": True}
+    for moment in MOMENTS if cases >= 2000 else quick:
+        with subprocess.Popen(command, **options) as process:
+            (worker, *_) = wait_for(lambda: workers_of(process.pid), 120)
+            time.sleep(moment)
+            start = time.monotonic()
+            if to == "all":
+                os.killpg(process.pid, sent)
+            else:
+                os.kill(worker if to == "a worker" else process.pid, sent)
+            error = process.stderr.read().decode()
+        assert wait_for(lambda: not alive(process.pid), 20)
+        assert time.monotonic() - start < 20
+        if to == "a worker":
+            assert process.returncode == 2
+            assert re.fullmatch("a worker process died, .* use fewer than 2\n", error)
+        else:
+            assert (process.returncode, error) == (130, "interrupted\n")
+        assert [*(tmp_path / "out").iterdir(), *(tmp_path / "temporary").iterdir()] == []
+        tried["commands with two workers, ended while they start or score"][
+            f"by {sent.name} to {to}"
+        ] += 1
 
 
 def test_workers_end_with_their_parent(tmp_path):
-    """Which is killed while they score the same text again and again."""
-    code = (
-        "import sentiment_helpers as sh\n"
-        "from sentiment_helpers.scoring import _score_in_order as score_in_order\n"
+    """A script without a main guard, killed while it scores the same text again and again."""
+    (tmp_path / "script.py").write_text(
         "from itertools import repeat\n"
-        "if __name__ == '__main__':\n"
-        "    parts = repeat((['a good film'], 0))\n"
-        f"    for _ in score_in_order(sh.load({str(MODEL)!r}), parts, 2): print('.', flush=True)\n"
+        "from sentiment_helpers import load, scoring\n"
+        "blocks = repeat((['a good film'], 0))\n"
+        f"for _ in scoring._score_in_order(load({str(MODEL)!r}), blocks, 2):\n"
+        "    print('.', flush=True)\n"
     )
-    (tmp_path / "score.py").write_text(code)
-    command = [sys.executable, str(tmp_path / "score.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    (tmp_path / "temporary").mkdir()
+    options = {"stdout": subprocess.PIPE, "start_new_session": True, "stderr": subprocess.DEVNULL}
+    options["env"] = os.environ | {"TMPDIR": str(tmp_path / "temporary")}
+    with subprocess.Popen([sys.executable, tmp_path / "script.py"], **options) as process:
         assert process.stdout.read(2) == b".\n"
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert len(children) >= 2
+        assert len(workers_of(process.pid)) == 2
         process.kill()
-    end = time.monotonic() + 20
-    while any(alive(pid) for pid in children) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert [pid for pid in children if alive(pid)] == []
+        assert wait_for(lambda: not alive(process.pid), 20)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def alive(pid):
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+def test_ctrl_c_in_a_finalizer_is_not_lost():
+    """Python ignores exceptions in `__del__`."""
+    code = (
+        "import signal, sys, time\n"
+        "from sentiment_helpers.__main__ import _interrupt_again\n"
+        "sys.unraisablehook = _interrupt_again\n"
+        "class Interrupted:\n"
+        "    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
+        "class Wrong:\n"
+        "    def __del__(self): 1 / 0\n"
+        "Wrong()\n"
+        "try:\n"
+        "    Interrupted()\n"
+        "    time.sleep(60)\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert ended.stdout == b"interrupted\n"
+    assert ended.stderr.count(b"Exception ignored") == ended.stderr.count(b"ZeroDivision") == 1
