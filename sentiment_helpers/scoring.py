@@ -91,7 +91,8 @@ def score_csv(
     with two more columns: `probability` (of positive) and `prediction` (0 or 1).
 
     Rows keep their order and their bytes; a row without a review gets empty cells. The new file
-    appears when it is complete and on disk. Memory grows only by 9 bytes for each labelled row.
+    appears when it is complete and on disk. Memory grows by 9 bytes for each labelled row, and by
+    some 110 for a moment at the end.
     The last digits of a probability depend on `workers`, because each process has fewer threads.
 
     Args:
@@ -131,7 +132,7 @@ def score_csv(
         ):
             file.write(_with_cells(Row(table.columns, table.header), table, ADDED_COLUMNS))
             for (rows, position), probabilities, counted in scored:
-                counts.update(counted)
+                counts.update(counted, rows=sum(bool(row.fields) for row in rows))
                 for row, p in zip(rows, probabilities.tolist(), strict=True):
                     cells = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
                     file.write(_with_cells(row, table, cells))
@@ -142,7 +143,7 @@ def score_csv(
                             labels.append(label)
                             predicted.append(p)
                 bar.update(position - bar.n)
-    counts.update(rows=table.num_rows, empty=table.num_rows - counts["scored"])
+    counts["empty"] = counts["rows"] - counts["scored"]
     names = ("rows", "scored", "empty", "without_known_word", "undecided", "unreadable")
     return ScoreReport(
         **{name: counts[name] for name in names},
