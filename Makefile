@@ -45,8 +45,8 @@ study: .venv/ready  ## depths, skip connections and poolings with five seeds; re
 
 test: .venv/ready  ## the whole test suite
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=sentiment_helpers --cov-fail-under=95 \
-		--durations=5
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		--cov=sentiment_helpers --cov-fail-under=95 --durations=5
 
 fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks/RELIABILITY.md
 	$(BIN)/python -m pytest -m fuzz --hypothesis-profile=fuzz --durations=0
