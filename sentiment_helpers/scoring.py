@@ -199,7 +199,7 @@ def _score_together(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarr
         return classifier.predict_proba(inputs)[:, 1], counts
     members = [_read(member, texts) for _, member in model.models]
     log_odds = np.column_stack([last.decision_function(x) for last, x, _ in members])  # (N, models)
-    return expit(log_odds.astype(np.float64) @ model.weights_ + model.intercept_), members[0][2]
+    return expit(model.combine(log_odds)), members[0][2]
 
 
 def _read(model: Pipeline | Blend, texts: list[str]) -> tuple:

@@ -51,7 +51,11 @@ class Blend(LogOddsClassifier):
     def decision_function(self, X) -> np.ndarray:
         """Log-odds (N,) of the positive class for texts (N,)."""
         check_is_fitted(self)
-        return self._log_odds(X) @ self.weights_ + self.intercept_
+        return self.combine(self._log_odds(X))
+
+    def combine(self, log_odds: np.ndarray) -> np.ndarray:
+        """The blend's log-odds (N,) from those of its models, (N, models)."""
+        return log_odds.astype(np.float64) @ self.weights_ + self.intercept_
 
     def _log_odds(self, X) -> np.ndarray:
         columns = [model.decision_function(X) for _, model in self.models]

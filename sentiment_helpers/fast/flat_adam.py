@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 WARM_UP = 0.05  # the part of all steps in which the schedule "linear" rises
-SCHEDULES = ("constant", "linear")
 
 
 def lr_factors(schedule: str, steps: int) -> Iterator[float]:
