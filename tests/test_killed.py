@@ -35,7 +35,7 @@ def scoring(folder):
     score_csv(load(MODEL), folder / "in.csv", folder / "result", overwrite=True)
 
 
-def scoring_packed(folder):
+def scoring_compressed(folder):
     score_csv(load(MODEL), folder / "in.csv", folder / "result.gz", overwrite=True)
 
 
@@ -58,7 +58,7 @@ def folder(reviews, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("work", "name"), [(scoring, "result"), (scoring_packed, "result.gz"), (saving, "result")]
+    ("work", "name"), [(scoring, "result"), (scoring_compressed, "result.gz"), (saving, "result")]
 )
 def test_killed_at_any_moment(processes, folder, cases, tried, work, name):
     result, old = folder / name, b"what was there before"

@@ -102,7 +102,7 @@ def test_workers_need_a_model_that_can_be_saved(rated_file, tmp_path):
 
 def test_few_blocks_are_read_ahead(model):
     """However slowly the results are taken."""
-    read = []
+    read, before = [], set(multiprocessing.active_children())
 
     def blocks():
         for number in range(20):
@@ -117,7 +117,7 @@ def test_few_blocks_are_read_ahead(model):
         assert counts["known"] == 1
         time.sleep(0.02)
     assert len(read) == 20
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 def test_workers_share_the_cores(model, monkeypatch):
@@ -162,11 +162,12 @@ def test_a_probability_that_is_not_finite(rated_file, tmp_path):
 
 
 def test_a_worker_that_dies(model, rated_file, tmp_path, monkeypatch):
+    before = set(multiprocessing.active_children())
     monkeypatch.setattr(scoring, "_score_with_file", lambda *_: os._exit(1))
     with pytest.raises(ChildProcessError, match="use fewer than 2"):
         score_csv(model, rated_file, tmp_path / "out.csv", workers=2)
     assert list(tmp_path.iterdir()) == []
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= before
 
 
 def alive(session):
