@@ -11,6 +11,7 @@ from sentiment_helpers.metrics import evaluate, intervals
 from sentiment_helpers.report.experiments import FIGURES, REPORT_REVIEWS, Result, report_table
 from sentiment_helpers.report.statistics import Difference, holm, mcnemar, paired_difference
 from sentiment_helpers.report.study import DEPTHS
+from sentiment_helpers.runs import Run
 
 PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
 """The report concludes, from one training each, that the first is better than the second."""
@@ -55,31 +56,68 @@ def mcnemar_table(
     return table.assign(**{"p (Holm)": holm(table["p"])})
 
 
-def scores_table(probabilities: dict[str, np.ndarray], labels: np.ndarray) -> pd.DataFrame:
-    """Figures of several models on the same rows, with 95 % intervals: a column for each."""
+def scores_table(
+    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
+) -> pd.DataFrame:
+    """Figures of several models on the same rows, with 95 % intervals: a column for each. The last
+    rows compare each one with the model `against`: the difference in accuracy, and its p."""
     columns = {}
     for name, values in probabilities.items():
         columns[name] = evaluate(labels, values)._asdict()
         for figure, (low, high) in intervals(labels, values).items():
             columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
-    return pd.DataFrame(columns)
-
-
-def verdicts(
-    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
-) -> list[str]:
-    """A sentence for each row of `mcnemar_table`: is one model more accurate than the other?
-    Probabilities above 0.5 predict class 1."""
+    if against is None:
+        return pd.DataFrame(columns)
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
-    sentences = []
     for _, *pair, difference, _, p in mcnemar_table(predictions, labels, against).itertuples():
-        better, worse = pair if difference > 0 else pair[::-1]
-        verdict = "is" if p < 0.05 else "is not significantly"
-        sentences.append(
-            f"{better} {verdict} more accurate than {worse}: {abs(difference):.4f} apart, "
-            f"p = {p:.2g} (McNemar's exact test, Holm's correction)."
-        )
-    return sentences
+        other = pair[pair[0] == against]
+        difference = difference if other == pair[0] else -difference
+        columns[other][f"accuracy, minus {against}"] = f"{difference:+.4f}"
+        columns[other]["p (McNemar, Holm)"] = f"{p:.2g}"
+    return pd.DataFrame(columns).fillna("")
+
+
+def examples(reviews: pd.DataFrame, probabilities: np.ndarray) -> dict[str, str]:
+    """The texts that were read most surely right, most surely wrong and least surely, by a
+    description. Reviews of 40 to 90 words where there are some, otherwise all."""
+    table = reviews.assign(probability=probabilities)
+    sizes = table["review"].str.split().str.len()
+    table = table[sizes.between(40, 90)] if sizes.between(40, 90).any() else table
+    sure = (table["probability"] - 0.5).abs().sort_values()
+    right = (table["probability"] > 0.5) == table["label"]
+    rows = {
+        "surest right": sure[right][-1:],
+        "surest wrong": sure[~right][-1:],
+        "least sure": sure[:1],
+    }
+    return {
+        f"{kind}, labelled {'positive' if table['label'][row] else 'negative'}:": table["review"][
+            row
+        ]
+        for kind, some in rows.items()
+        for row in some.index
+    }
+
+
+def surest_mistakes(
+    reviews: pd.DataFrame, probabilities: np.ndarray, count: int = 6
+) -> pd.DataFrame:
+    """The beginnings of the wrongly read reviews, the surest first; empty where all are right."""
+    table = reviews[["review", "label"]].assign(probability=probabilities)
+    wrong = table[(table["probability"] > 0.5) != table["label"]]
+    surest = wrong.loc[(wrong["probability"] - 0.5).abs().sort_values(ascending=False).index]
+    return surest.head(count).assign(review=surest["review"].str[:160])
+
+
+def runs_table(run: Run) -> pd.DataFrame:
+    """The lines of `run.log()`, the most accurate first, with p-values of McNemar's exact test
+    against the first one (Holm–Bonferroni adjusted). This run is marked."""
+    table, predictions, labels = run.log()
+    best, *others = table["run"]
+    p = holm([mcnemar(labels, predictions[best], predictions[other]) for other in others])
+    table["p (against the best)"] = [np.nan, *p]
+    marks = np.where(table["run"] == run.folder.name, " ← this run", "")
+    return table.assign(run=table["run"] + marks).set_index("run")
 
 
 def findings(results: list[Result], labels: np.ndarray) -> Iterator[str]:

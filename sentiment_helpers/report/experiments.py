@@ -14,9 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import Memory, Parallel, delayed
+from scipy.stats import loguniform
+from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 from tqdm import tqdm
@@ -103,21 +106,51 @@ def measured(name: str, fitted: BiRNNClassifier, valid: tuple, seconds: float) -
 
 
 def run_all(
-    names: Iterable[str], train: tuple, valid: tuple, random_states: Iterable[int], **changes
+    names: Iterable[str],
+    train: tuple,
+    valid: tuple,
+    random_states: Iterable[int],
+    memory: Memory | None = None,
+    **changes,
 ) -> list[Result]:
     """`run` each row with each seed, in parallel on all cores, with a progress bar. joblib
-    distributes the work: to a Dask cluster inside `joblib.parallel_config(backend="dask")`."""
+    distributes the work: to a Dask cluster inside `joblib.parallel_config(backend="dask")`.
+    Results are kept in `memory` as soon as they are there, and those that it has are not computed
+    again."""
+    kept = (memory or Memory(None)).cache(run)
     jobs = [
-        delayed(run)(name, train, valid, random_state=seed, **changes)
+        ((name, train, valid), {"random_state": seed, **changes})
         for seed, name in product(random_states, names)
     ]
-    results, done = Parallel(n_jobs=-1, return_as="generator")(jobs), []
+    if memory and (known := sum(kept.check_call_in_cache(*a, **options) for a, options in jobs)):
+        print(f"{known} of {len(jobs)} trainings: kept from an earlier run")
+    # Without `max_nbytes` workers would get other kinds of arrays, which count as other arguments.
+    parallel, done = Parallel(n_jobs=-1, return_as="generator", max_nbytes=None), []
+    results = parallel(delayed(kept)(*arguments, **options) for arguments, options in jobs)
     bar = tqdm(results, total=len(jobs), unit="row", file=sys.stdout, dynamic_ncols=True)
     for result in bar:
         done.append(result)
         accuracy = result.valid["accuracy"]
         bar.set_postfix_str(f"{result.title}: {result.epochs} epochs, accuracy {accuracy:.3f}")
     return done
+
+
+def search(classifier: BiRNNClassifier, X: np.ndarray, y: np.ndarray, trials: int) -> pd.DataFrame:
+    """`RandomizedSearchCV` of `trials` hyperparameters of `classifier` with three folds of
+    features `X` (N, D) and labels `y` (N,): a row for each, the best first."""
+    choices = {
+        "cell_type": ["rnn", "lstm", "gru"], "num_layers": [1, 2, 3, 5, 8],
+        "hidden_size": [8, 16, 32, 64], "dropout": [0.0, 0.05, 0.2],
+        "lr": loguniform(1e-4, 1e-2),
+    }  # fmt: skip
+    found = RandomizedSearchCV(
+        clone(classifier).set_params(verbose=False), choices, n_iter=trials, cv=3, n_jobs=-1,
+        random_state=classifier.random_state,
+    ).fit(X, y)  # fmt: skip
+    table = pd.DataFrame(found.cv_results_["params"])
+    for name in ("mean_test_score", "std_test_score", "mean_fit_time"):
+        table[name] = found.cv_results_[name]
+    return table.sort_values("mean_test_score", ascending=False)
 
 
 def write_results(path: str | os.PathLike, results: list, data: dict) -> None:
@@ -141,22 +174,6 @@ def read_rows(
     if content["data"] == data:
         return [{name: one[name] for name in names} for one in content["results"]]
     return None
-
-
-def read_results(path: str | os.PathLike, data: dict) -> list[Result]:
-    """The results in a file from `write_results`. Empty, with a logged message, if there is no
-    such file or its `data` differ, so that the rows cannot be compared."""
-    missing = "the notebook that writes it has not been run"
-    rows = read_rows(path, data, Result.__annotations__, missing)  # older files have more
-    if rows is None:
-        _log.warning("%s was measured on other data: run the notebook that writes it again", path)
-    return [Result(**row) for row in rows or []]
-
-
-def described(reviews: str, glove: str, train: tuple, valid: tuple) -> dict:
-    """Identifies the data of results, for `write_results`: names, sizes and validation labels."""
-    labels = "".join(np.where(valid[1] == 1, "1", "0"))
-    return {"reviews": reviews, "glove": glove, "train_rows": len(train[1]), "labels": labels}
 
 
 def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:

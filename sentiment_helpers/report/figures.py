@@ -4,15 +4,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from sentiment_helpers import plots
-from sentiment_helpers.highlights import Highlights
 from sentiment_helpers.networks import layer_numbers
 from sentiment_helpers.plots import BLUE, GREEN, GREY, METRICS, ORANGE
 from sentiment_helpers.report.experiments import INPUT_WEIGHTS, Result, report_table
-from sentiment_helpers.report.study import DEPTHS
+from sentiment_helpers.report.study import DEPTHS, gradients
 
 
 def comparison(results: list[Result], ax: Axes | None = None) -> Axes:
@@ -74,6 +72,32 @@ def poolings(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def roc_and_calibration(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> np.ndarray:
+    """ROC curves and calibration in one figure; returns its Axes."""
+    _, axes = plt.subplots(1, 2, figsize=(12, 5.5), layout="constrained")
+    plots.roc_curves(labels, probabilities, axes[0]).set_title("ROC")
+    plots.calibration(labels, probabilities, axes[1]).set_title("calibration")
+    return axes
+
+
+def losses(histories: dict[str, pd.DataFrame]) -> np.ndarray:
+    """Losses of several trainings side by side, by name; returns an array of Axes."""
+    _, axes = plt.subplots(
+        1, len(histories), figsize=(13, 4.5), sharey=True, layout="constrained", squeeze=False
+    )
+    for ax, (name, history) in zip(axes.flat, histories.items(), strict=True):
+        plots.learning_curve(history, "loss", ax).set_title(name)
+    return axes.flat[:]
+
+
+def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
+    """`gradient_norms` of plain and skip networks in a `read_study` table, for each depth."""
+    _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
+    for ax, depth in zip(axes, DEPTHS, strict=True):
+        gradient_norms(gradients(results, depth), ax).set_title(f"{depth} layers")
+    return axes
+
+
 def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None) -> Axes:
     """The two stacks of a `BiRNN` from bottom to top, with its skip connections as arcs."""
     ax = plots.axes_or_new(ax, figsize=(7, 1.5 + 0.42 * num_layers))
@@ -104,19 +128,3 @@ def _box(ax: Axes, x: float, y: float, text: str, colour: str = "black", **style
 def _arrow(ax: Axes, start: tuple, end: tuple, colour: str = GREY, bend: float = 0.0) -> None:
     style = {"arrowstyle": "-|>", "mutation_scale": 10, "connectionstyle": f"arc3,rad={bend}"}
     ax.add_patch(FancyArrowPatch(start, end, color=colour, **style))
-
-
-def mark_quick() -> None:
-    """Mark every figure and table that the notebook shows from now on as "quick"."""
-    from IPython import get_ipython  # only needed in a notebook
-    from pandas.io.formats.style import Styler
-
-    plt.rcParams["figure.hooks"] = [f"{__name__}:_mark_figure"]
-    html = get_ipython().display_formatter.formatters["text/html"]
-    mark = f'<p style="color:{ORANGE}"><b>quick</b></p>'
-    for kind in (pd.DataFrame, Styler, Highlights):
-        html.for_type(kind, lambda shown: mark + shown._repr_html_())
-
-
-def _mark_figure(figure: Figure) -> None:
-    figure.text(0.995, 0.995, "quick", ha="right", va="top", color=ORANGE, weight="bold")

@@ -1,0 +1,343 @@
+"""A notebook's runs: parameters checked at once, results kept, logged and compared."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from html import escape
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+from IPython import get_ipython
+from IPython.display import HTML, display
+from joblib import Memory
+from sklearn.base import BaseEstimator, clone
+
+from sentiment_helpers.classifiers.birnn import BiRNNClassifier
+from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
+from sentiment_helpers.features import MAX_LENGTH, check_range
+from sentiment_helpers.glove import NAMES
+from sentiment_helpers.highlights import highlight_words
+from sentiment_helpers.metrics import evaluate, intervals
+from sentiment_helpers.plots import ORANGE
+from sentiment_helpers.saving import load, save
+from sentiment_helpers.scoring import score_csv
+from sentiment_helpers.storage.files import FileError, project_folder, resolve, sentence
+from sentiment_helpers.storage.review_table import check_columns
+
+# Of the report's network; their names in a notebook begin with REPORT_.
+REPORT = ("cell_type", "num_layers", "hidden_size", "dropout", "lr", "max_epochs", "max_norm")
+BOTH = ("batch_size", "patience", "optimizer", "class_weight")  # of both networks
+CHOICES = {"INPUT": ("sequence", "mean"), "SAVE_TO": ("runs", "models")}
+COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
+QUICK = {"max_epochs": 2, "max_length": 100}  # at most, for the network on words in order
+
+
+class ParameterError(ValueError):
+    """Parameters of a notebook are wrong; the message has a line for each."""
+
+
+class Run:
+    """A run of a notebook. It has a number, a folder `runs/NUMBER` and a line in `runs/log.csv`.
+
+    Args:
+        notebook: "1_stacked_birnn" or "2_skip_birnn".
+        namespace: the notebook's `globals()`, with its parameters.
+
+    Attributes:
+        report, words: arguments for `BiRNNClassifier` and `WordBiRNNClassifier`.
+        max_length, seeds: of this run; a quick one reads fewer words and has one seed.
+        folder: for pictures and predictions; for models, too, unless `SAVE_TO` is "models".
+        memory: keeps results for later runs in `runs/kept`, which may be deleted at any time.
+
+    Raises:
+        ParameterError: parameters are wrong. A notebook shows it without a traceback; from then on
+            also files that cannot be read, and a stop.
+    """
+
+    def __init__(self, notebook: str, namespace: dict):
+        _show_without_traceback(ParameterError, FileError, KeyboardInterrupt)
+        known = defaults(notebook)
+        given = {name: namespace[name] for name in known}
+        if mistakes := list(_mistakes(given, known)):
+            raise ParameterError("\n".join(mistakes))
+        self.notebook, self.parameters, self.quick = notebook, given, given["QUICK"]
+        changed = [name for name in known if not _equal(given[name], known[name])]
+        self._changed = ", ".join(f"{name} = {given[name]!r:.200}" for name in changed)
+        shared = {name: given[name.upper()] for name in BOTH} | {"random_state": given["SEED"]}
+        self.report = shared | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
+        self.words = shared | {name: given[name.upper()] for name in _word_parameters()}
+        self.max_length, self.seeds = given["MAX_LENGTH"], given["SEEDS"]
+        self.averages = {name: self.words[name] for name in (*REPORT, *BOTH, "random_state")}
+        if self.quick:
+            self.words["max_epochs"] = min(self.words["max_epochs"], QUICK["max_epochs"])
+            self.max_length, self.seeds = min(self.max_length, QUICK["max_length"]), self.seeds[:1]
+        self.project = project_folder()
+        self.folder = _new_folder(self.project / "runs")
+        self._models = self.project / "models" if given["SAVE_TO"] == "models" else self.folder
+        self.memory = Memory(self.project / "runs" / "kept" / _code_version(), verbose=0)
+        self._start = time.perf_counter()
+        print(f"Run {self.folder.name}: {self._changed or 'all parameters have their defaults'}.")
+        print(f"Models go to {self._name(self._models)}, all else to {self._name(self.folder)}.")
+
+    def keep(self, what: str, function: Callable, *arguments, **options):
+        """What `function` returns, or what it returned to an earlier run for equal arguments."""
+        kept, start = self.memory.cache(function), time.perf_counter()
+        if kept.check_call_in_cache(*arguments, **options):
+            print(f"{what}: kept from an earlier run")
+            return kept(*arguments, **options)
+        print(f"{what} …", flush=True)
+        result = kept(*arguments, **options)
+        print(f"{what}: {time.perf_counter() - start:.0f} s")
+        return result
+
+    def fit(self, what: str, estimator: BaseEstimator, *rows, **options) -> BaseEstimator:
+        """`estimator.fit(*rows, **options)`, kept as in `keep`; `estimator` stays unfitted."""
+        return self.keep(what, fitted, estimator, *rows, **options)
+
+    def saved_model(self, name: str):
+        """The model in the file `models/NAME`; None, with a sentence, where there is none."""
+        path = self.project / "models" / name
+        try:
+            model = load(path)
+        except FileError as error:
+            print(f"No saved model is shown here: {sentence(error)}")
+            return None
+        print(f"{self._name(path)} of {_when(path)}")
+        return model
+
+    def show(self, model, text: str) -> None:
+        """How a model reads a text, word by word; nothing if there is no model."""
+        if model is not None:
+            display(highlight_words(model, text))
+
+    def show_box(self, model) -> None:
+        """A box for a review of one's own, which `model` reads; nothing if there is no model."""
+        if model is None:
+            return
+        text = ipywidgets.Textarea(placeholder="Type a review", layout={"width": "50em"})
+        button, answer = ipywidgets.Button(description="Read it"), ipywidgets.HTML()
+
+        def read(_) -> None:
+            try:
+                answer.value = highlight_words(model, text.value)._repr_html_()
+            except ValueError as error:
+                answer.value = escape(str(error))
+
+        button.on_click(read)
+        # An exported page has no kernel to answer: it leaves out outputs with this tag.
+        display(ipywidgets.VBox([text, button, answer]), metadata={"tags": ["needs-kernel"]})
+
+    def path(self, name: str) -> Path:
+        """Where a model of this run, or a picture of it, is saved."""
+        return self._models / name
+
+    def save(self, model, name: str) -> None:
+        """Save a model, and say where, and what it replaced."""
+        path = self.path(name)
+        replaced = f"; it replaces the one of {_when(path)}" if path.exists() else ""
+        save(model, path)
+        print(f"Saved as {self._name(path)}, {path.stat().st_size / 1e6:.1f} MB{replaced}.")
+
+    def score(self, model, name: str) -> pd.DataFrame | None:
+        """Score `TEST_DATA`, a file or a table, into the file `name` in the run's folder; returns
+        its first rows. Without a model or `TEST_DATA`, nothing."""
+        source, column = self.parameters["TEST_DATA"], self.parameters["COLUMN"]
+        if model is None or source is None:
+            return print("TEST_DATA is None: there is no file to score.") if model else None
+        path = self.folder / name
+        if isinstance(source, pd.DataFrame):
+            score_csv(model, source, column=column).to_csv(path, index=False)
+        else:
+            encoding = self.parameters["ENCODING"]
+            print(score_csv(model, source, path, column=column, encoding=encoding))
+        print(f"Written to {self._name(path)}. Its first rows:")
+        return pd.read_csv(path, sep=None, engine="python", nrows=5)
+
+    def mark_quick(self) -> None:
+        """In a quick run, say so above a section's figures."""
+        if self.quick:
+            text = "quick: {max_epochs} epochs at most, {max_length} words a review".format(**QUICK)
+            display(HTML(f'<p style="color:{ORANGE}"><b>{text}</b></p>'))
+
+    def record(self, classifier, labels: np.ndarray, positive: np.ndarray) -> None:
+        """Add this run to `runs/log.csv`, by the probabilities `positive` (N,) that its classifier
+        gave the held-out reviews with `labels` (N,). They are kept in the run's folder."""
+        held_out = pd.DataFrame({"label": labels, "probability": positive})
+        held_out.to_csv(self.folder / "held_out.csv", index=False)
+        scores, bounds = evaluate(labels, positive), intervals(labels, positive)["accuracy"]
+        line = {
+            "run": self.folder.name, "when": f"{datetime.now():%Y-%m-%d %H:%M}",
+            "notebook": self.notebook, "network": classifier.title, "changed": self._changed,
+            "epochs": len(classifier.history_), "accuracy": scores.accuracy, "low": bounds[0], "high": bounds[1],
+            "roc_auc": scores.roc_auc, "loss": scores.loss,
+            "seconds": round(time.perf_counter() - self._start),
+        }  # fmt: skip
+        path = self.folder.parent / "log.csv"
+        pd.DataFrame([line]).round(4).to_csv(path, mode="a", header=not path.exists(), index=False)
+
+    def log(self) -> tuple[pd.DataFrame, dict[str, np.ndarray], np.ndarray]:
+        """The lines of `runs/log.csv` whose held-out reviews have the same labels as here, the most
+        accurate first; the probabilities (N,) of each one, by the run's number; the labels (N,)."""
+        labels = pd.read_csv(self.folder / "held_out.csv")["label"]
+        table = pd.read_csv(self.folder.parent / "log.csv", dtype={"run": str}, na_filter=False)
+        positive = {}
+        for number in table["run"]:
+            with suppress(FileNotFoundError):  # of a folder that was deleted
+                held_out = pd.read_csv(self.folder.parent / number / "held_out.csv")
+                if held_out["label"].equals(labels):
+                    positive[number] = held_out["probability"].to_numpy()
+        table = table[table["run"].isin(positive)].sort_values("accuracy", ascending=False)
+        return table, positive, labels.to_numpy()
+
+    def latest(self, notebook: str, name: str) -> dict[str, np.ndarray]:
+        """The probabilities (N,) of the last run of a notebook on these held-out reviews, by
+        `name`; empty, with a sentence, if there is none."""
+        table, positive, _ = self.log()
+        if (table := table[table["notebook"] == notebook]).empty:
+            print(f"{notebook} has not been run on these reviews: its network is not compared.")
+            return {}
+        return {name: positive[max(table["run"], key=int)]}
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.project).as_posix()
+
+
+def fitted(estimator: BaseEstimator, *rows, **options) -> BaseEstimator:
+    """A copy of `estimator`, fitted."""
+    return clone(estimator).fit(*rows, **options)
+
+
+def defaults(notebook: str) -> dict[str, object]:
+    """The parameters of a notebook with their default values."""
+    skip = notebook.startswith("2")
+    report = BiRNNClassifier(cell_type="lstm", num_layers=14) if skip else BiRNNClassifier()
+    words = WordBiRNNClassifier(num_layers=3 if skip else 1, skip_connections=skip)
+    values = {
+        "REVIEWS": "bundled", "COLUMN": "review", "ENCODING": "utf-8", "OFFICIAL_SPLIT": True,
+        "GLOVE": "glove.6B.50d", "QUICK": False, "INPUT": "sequence", "MAX_LENGTH": 400,
+        "SEED": 1234, "SEEDS": [1234, 1235, 1236, 1237, 1238], "SEARCH": 0,
+        "TEST_DATA": None, "SAVE_TO": "runs",
+    }  # fmt: skip
+    if skip:
+        del values["SEARCH"]
+    values |= {f"REPORT_{name.upper()}": getattr(report, name) for name in REPORT}
+    return values | {name.upper(): getattr(words, name) for name in _word_parameters()}
+
+
+def _word_parameters() -> list[str]:
+    others = ("embeddings", "random_state", "device", "verbose")
+    return [name for name in WordBiRNNClassifier().get_params() if name not in others]
+
+
+def _mistakes(given: dict, known: dict) -> Iterator[str]:
+    """A sentence for each wrong parameter."""
+    for name, value in given.items():
+        try:
+            _check(name, value, known[name], given)
+        except (ValueError, OSError) as error:
+            yield sentence(error)
+
+
+def _check(name: str, value, default, given: dict) -> None:
+    """`ValueError` or `OSError` where a parameter has a wrong value."""
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r:.80}; it must be True or False")
+    elif name in CHOICES:
+        if value not in CHOICES[name]:
+            known = " or ".join(map(repr, CHOICES[name]))
+            raise ValueError(f"{name} is {value!r:.80}; it must be {known}")
+    elif name in COUNTS:
+        check_range(name, value, *COUNTS[name])
+    elif name == "SEEDS":
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"SEEDS is {value!r:.80}; it must be a list of whole numbers")
+        for seed in value:
+            check_range("a number in SEEDS", seed, *COUNTS["SEED"])
+    elif name == "GLOVE":
+        _check_text(name, value)
+        if value not in NAMES and not resolve(value).is_file():
+            raise ValueError(f"GLOVE is {value!r:.200}: neither a file nor {', '.join(NAMES)}")
+    elif name in ("COLUMN", "ENCODING"):
+        _check_text(name, value)
+    elif name in ("REVIEWS", "TEST_DATA"):
+        if value is not None or name == "REVIEWS":
+            _check_source(name, value, given)
+    else:
+        kind = BiRNNClassifier if name.startswith("REPORT_") else WordBiRNNClassifier
+        parameter = name.removeprefix("REPORT_").lower()
+        try:
+            kind(**{parameter: value})._check_parameters()
+        except ValueError as error:
+            raise ValueError(str(error).replace(parameter, name, 1)) from None
+
+
+def _check_text(name: str, value) -> None:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r:.80}; it must be a text")
+
+
+def _check_source(name: str, value, given: dict) -> None:
+    """`REVIEWS` and `TEST_DATA` are there, with the columns that are needed."""
+    if isinstance(value, pd.DataFrame):
+        if given["COLUMN"] not in value:
+            raise ValueError(f"{name} has no column {given['COLUMN']!r}: set COLUMN")
+        return
+    _check_text(name, value)
+    if name == "REVIEWS" and value in ("bundled", "aclImdb"):
+        return
+    path = resolve(value)
+    if name == "REVIEWS" and (path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))):
+        return
+    try:
+        check_columns(path, given["COLUMN"], given["ENCODING"], labels=name == "REVIEWS")
+    except FileError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _new_folder(parent: Path) -> Path:
+    """A new folder with the next number as its name."""
+    parent.mkdir(parents=True, exist_ok=True)
+    numbers = [int(path.name) for path in parent.iterdir() if path.name.isdecimal()]
+    for number in count(max(numbers, default=0) + 1):
+        with suppress(FileExistsError):  # of a run that began at the same moment
+            (parent / str(number)).mkdir()
+            return parent / str(number)
+
+
+def _code_version() -> str:
+    """A name for the code that computes results: it changes with the package or a library."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    for library in ("torch", "numpy", "scikit-learn"):
+        digest.update(version(library).encode())
+    return digest.hexdigest()[:12]
+
+
+def _when(path: Path) -> str:
+    return f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M}"
+
+
+def _equal(value, default) -> bool:
+    """Whether a parameter has its default; "LSTM" is "lstm"."""
+    lower = [v.lower() if isinstance(v, str) else v for v in (value, default)]
+    return isinstance(value, type(default)) and lower[0] == lower[1]
+
+
+def _show_without_traceback(*kinds: type[BaseException]) -> None:
+    """In a notebook, show only the message of such an error; the run stops as with any other."""
+    if (shell := get_ipython()) is None:
+        return
+
+    def show(shell, kind, error, traceback, tb_offset=None) -> None:
+        text = "Stopped." if kind is KeyboardInterrupt else str(error)
+        shell._showtraceback(kind, error, text.splitlines())
+
+    shell.set_custom_exc(kinds, show)
