@@ -448,7 +448,7 @@ def test_classifiers_go_on(words, kind, path, device, same, monkeypatch):
     assert first["best_epoch"] == second["best_epoch"]
     assert first["stopped"] == second["stopped"]
     histories = [model[-1].history_.drop(columns="seconds") for model in (resumed, undisturbed)]
-    assert same(*(history.to_numpy() for history in histories))
+    assert same(*(history.to_numpy(copy=True) for history in histories))
     assert same(resumed.predict_proba(texts), undisturbed.predict_proba(texts))
 
 

@@ -228,7 +228,7 @@ class NetworkClassifier(LogOddsClassifier):
     def _label_weights(self, y: np.ndarray) -> np.ndarray:
         """The weights (2,) float32 of `classes_`; `ValueError` where `class_weight` is wrong."""
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        for weight in weights:
+        for weight in weights.tolist():
             check_range("class_weight", weight, 1e-12, 1e12)
         return weights.astype(np.float32)
 
