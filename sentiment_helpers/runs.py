@@ -63,7 +63,7 @@ class Run:
     def __init__(self, notebook: str, namespace: dict):
         _show_without_traceback(ParameterError, FileError, KeyboardInterrupt)
         known = defaults(notebook)
-        given = {name: namespace[name] for name in known}
+        given = {name: namespace.get(name, ...) for name in known}
         if mistakes := list(_mistakes(given, known)):
             raise ParameterError("\n".join(mistakes))
         self.notebook, self.parameters, self.quick = notebook, given, given["QUICK"]
@@ -174,8 +174,8 @@ class Run:
         line = {
             "run": self.folder.name, "when": f"{datetime.now():%Y-%m-%d %H:%M}",
             "notebook": self.notebook, "network": classifier.title, "changed": self._changed,
-            "epochs": len(classifier.history_), "accuracy": scores.accuracy, "low": bounds[0], "high": bounds[1],
-            "roc_auc": scores.roc_auc, "loss": scores.loss,
+            "epochs": len(classifier.history_), "accuracy": scores.accuracy,
+            "low": bounds[0], "high": bounds[1], "roc_auc": scores.roc_auc, "loss": scores.loss,
             "seconds": round(time.perf_counter() - self._start),
         }  # fmt: skip
         path = self.folder.parent / "log.csv"
@@ -246,6 +246,8 @@ def _mistakes(given: dict, known: dict) -> Iterator[str]:
 
 def _check(name: str, value, default, given: dict) -> None:
     """`ValueError` or `OSError` where a parameter has a wrong value."""
+    if value is ...:
+        raise ValueError(f"{name} is missing: run the cell with the parameters")
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r:.80}; it must be True or False")

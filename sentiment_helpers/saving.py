@@ -14,6 +14,7 @@ from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.storage import pt_file
+from sentiment_helpers.storage.files import resolve
 from sentiment_helpers.storage.pt_file import CheckpointError
 
 HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
@@ -41,14 +42,16 @@ def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
 
 
 def load(path: str | os.PathLike) -> Pipeline | Blend:
-    """The model that `save` wrote to `path`; it predicts exactly what it predicted then. The file
-    may come from anybody: nothing in it is run, and each value is checked. Files of this version
-    stay readable when classifiers get new parameters: one that a file lacks has its default.
+    """The model that `save` wrote to `path`; it predicts exactly what it predicted then. Where
+    there is no such path, it is one in the project's folder.
+
+    The file may come from anybody: nothing in it is run, and each value is checked. Files of this
+    version stay readable when classifiers get new parameters: one that is missing has its default.
 
     Raises:
         CheckpointError: `path` is missing, or holds no model that this version can load.
     """
-    content = pt_file.read(path)
+    content = pt_file.read(resolve(path))
     try:
         return _checked_model(content)
     except Exception as error:  # values of the wrong kind fail in many ways

@@ -21,10 +21,8 @@ from sentiment_helpers.fast.flat_optimizer import FlatOptimizer, lr_factors, opt
 from sentiment_helpers.fast.processor import denormals_flushed, threads_for
 from sentiment_helpers.storage.training_state import StateFile
 
-BAR = {
-    "bar_format": "{desc} |{bar:10}| {n}/{total} epochs {elapsed}{postfix}",
-    "dynamic_ncols": True,
-}
+BAR = "{desc} |{bar:10}| {elapsed}, {remaining} left{postfix}"
+MEASURED_ROWS = 5000  # of training, at most, where rows have lengths: measuring is slow there
 ROC_EVERY = 5  # epochs between two whose validation probabilities are kept, as in the report
 
 
@@ -132,9 +130,10 @@ def fit(
             one is resumed: the result is the same as without the interruption, bit for bit on one
             CPU with the same number of threads. The network must have its first weights.
         metrics: from labels and probabilities (N,) to figures by name, computed each epoch.
-        description: the title of a progress bar; None shows none.
+        description: the title of a progress bar, and of a line an epoch; None shows nothing.
 
     An epoch's figures are computed after it without dropout: means over rows, losses weighted.
+    Where rows have lengths, those of training come from every n-th row, `MEASURED_ROWS` at most.
     Ctrl-C ends the training and keeps the best epoch so far; in the first epoch it is raised.
 
     Raises:
@@ -147,10 +146,12 @@ def fit(
         RuntimeWarning: a later epoch's loss is not finite. Training ends with the best epoch.
     """
     make = optimizer_of(optimizer)
-    factors = lr_factors(schedule, max_epochs * math.ceil(len(train[0]) / batch_size))
+    batches = math.ceil(len(train[0]) / batch_size)  # of an epoch
+    factors = lr_factors(schedule, max_epochs * batches)
     train, valid = Rows(*train).check("training"), Rows(*valid).check("validation")
-    shown = {"desc": description, "disable": description is None, "file": sys.stdout} | BAR
-    with threads_for(network), tqdm(total=max_epochs, **shown) as bar:
+    shown = {"desc": description, "disable": description is None, "bar_format": BAR}
+    shown |= {"file": sys.stdout, "mininterval": 0.5, "dynamic_ncols": True}
+    with threads_for(network), tqdm(total=max_epochs * batches, **shown) as bar:
         rates = (optimizer, lr, embedding_lr, schedule, max_norm)
         settings = (*rates, batch_size, max_epochs, patience, random_state)
         saved = StateFile(resume, network, [*train, *valid], settings)
@@ -162,9 +163,10 @@ def fit(
         _set_generator(network, noise)
         try:
             saved.restore(training)
-            bar.update(len(history.epochs))
+            bar.update(len(history.epochs) * batches)
             while history.stopped == "max_epochs" and len(history.epochs) < max_epochs:
-                row, probabilities = _run_epoch(training, train, valid, batch_size, metrics)
+                bar.set_postfix_str(f"epoch {len(history.epochs) + 1} of {max_epochs}")
+                row, probabilities = _run_epoch(training, train, valid, batch_size, metrics, bar)
                 if not math.isfinite(row["train_loss"] + row["valid_loss"]):
                     _refuse_loss(row["epoch"], lr, stopping.best_epoch)
                     history.stopped = "not finite"
@@ -173,8 +175,9 @@ def fit(
                 if stopping.step(row["epoch"], row["valid_loss"], network):
                     history.stopped = "patience"
                 saved.save(training)
-                bar.set_postfix_str(_summary(row), refresh=False)
-                bar.update()
+                if not bar.disable:
+                    bar.write(_summary(row))
+            bar.total = bar.n  # the bar is full, also where patience ended the training
         except KeyboardInterrupt:
             if not history.epochs:
                 raise
@@ -186,7 +189,7 @@ def fit(
 
 
 def _run_epoch(
-    training: Training, train: Rows, valid: Rows, batch_size: int, metrics
+    training: Training, train: Rows, valid: Rows, batch_size: int, metrics, bar: tqdm
 ) -> tuple[dict[str, float], np.ndarray]:
     """Train on all rows once and measure: the epoch's figures, and the probabilities (N,) of the
     validation rows."""
@@ -196,9 +199,11 @@ def _run_epoch(
     with denormals_flushed():
         for inputs, *targets in train.draw_batches(batch_size, training.order):
             norms.append(training.step(binary_cross_entropy_with_logits(network(inputs), *targets)))
+            bar.update()
     epoch = len(training.history.epochs) + 1
     row = {"epoch": epoch, "gradient_norm": torch.stack(norms).mean().item()}
-    for side, rows in (("train", train), ("valid", valid)):
+    measured = train if train.lengths is None else train.at_most(MEASURED_ROWS)
+    for side, rows in (("train", measured), ("valid", valid)):
         figures, probabilities = _measure(network, rows, metrics)
         row |= {f"{side}_{name}": value for name, value in figures.items()}
     return row | {"seconds": time.perf_counter() - start}, probabilities
@@ -222,8 +227,7 @@ def _refuse_loss(epoch: int, lr: float, best_epoch: int) -> None:
     wrong = f"the loss is not finite in epoch {epoch}: lower lr ({lr})"
     if not best_epoch:
         raise ValueError(f"{wrong}, or scale the inputs down")
-    wrong += f" to train on; the weights of epoch {best_epoch} are kept"
-    warnings.warn(wrong, RuntimeWarning, stacklevel=3)
+    warnings.warn(f"{wrong}; epoch {best_epoch} is kept", RuntimeWarning, stacklevel=3)
 
 
 def _finish(training: Training) -> None:
@@ -242,6 +246,7 @@ def _set_generator(network: nn.Module, generator: Generator | None) -> None:
 
 
 def _summary(row: dict[str, float]) -> str:
-    """An epoch's figures in a line for the progress bar."""
+    """An epoch's figures in a line."""
     names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
-    return ", ".join(f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row)
+    shown = ", ".join(f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row)
+    return f"epoch {row['epoch']}: {shown}"

@@ -44,6 +44,11 @@ class Rows(NamedTuple):
             raise ValueError(f"row {row} of the {side} labels is {labels[row].item()}, not 0 or 1")
         return self
 
+    def at_most(self, count: int) -> Self:
+        """Every n-th row, `count` at most."""
+        step = -(-len(self.inputs) // count)
+        return Rows(*(part if part is None else part[::step] for part in self))
+
     def draw_batches(self, batch_size: int, order: Generator) -> Iterator[tuple]:
         """Inputs, labels and weights of each batch, in a new order."""
         for rows in self._draw_numbers(batch_size, order):

@@ -1,6 +1,6 @@
-"""A papermill engine that prints a notebook's headings while it runs: `papermill --engine headings`.
+"""A papermill engine that prints a notebook's headings when it reaches them.
 
-With `--stdout-file /dev/stdout`, the terminal shows what the cells print, too.
+`papermill --engine headings --stdout-file /dev/stdout` shows also what the cells print.
 """
 
 from papermill.engines import NBClientEngine, NotebookExecutionManager
