@@ -4,8 +4,10 @@ BIN := .venv/bin
 # Waiting threads sleep instead of spinning: on busy cores, spinning makes training much slower.
 export OMP_WAIT_POLICY := PASSIVE
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
-# Of a progress bar, only the last state is kept.
-NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True
+# Of a progress bar, only the last state is kept; of the box for one's own review, nothing.
+NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True \
+	--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=injected-parameters \
+	--TagRemovePreprocessor.remove_single_output_tags=needs-kernel
 # Jupyter refuses to run as root, the only user of many containers, without this option.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
@@ -24,17 +26,18 @@ ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 define execute
 	@mkdir -p runs
 	@for name in $(NOTEBOOKS); do \
-		$(BIN)/papermill --cwd notebooks $(PARAMETERS) notebooks/$$name.ipynb runs/$$name.ipynb && \
+		$(BIN)/papermill --engine headings --no-progress-bar --stdout-file /dev/stdout \
+			--cwd notebooks $(PARAMETERS) notebooks/$$name.ipynb runs/$$name.ipynb && \
 		$(NBCONVERT) --to html runs/$$name.ipynb || exit 1; \
 	done
 endef
 
 run: PARAMETERS = -p QUICK True
-run: .venv/ready  ## a quick run of both notebooks on fewer rows and epochs; all results go to runs/
+run: .venv/ready  ## a quick run of both notebooks: shorter texts, fewer epochs and seeds
 	$(execute)
-	@echo && $(BIN)/python -m sentiment_helpers show runs/RNN.pt runs/RNNSkip.pt
-	@echo "Executed notebooks, their HTML, models: runs/   (a quick run; the good models: models/)"
+	@echo && echo "Executed notebooks, their HTML, quick models: runs/   The good models: models/"
 
+full: PARAMETERS = -p SAVE_TO models
 full: .venv/ready  ## both notebooks at their default parameters; the models go to models/
 	$(execute)
 	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
@@ -58,7 +61,7 @@ fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks
 	$(PYTEST) -m fuzz --hypothesis-profile=fuzz --durations=0
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)
+	$(BIN)/jupyter lab notebooks/1_stacked_birnn.ipynb $(ALLOW_ROOT)
 
 bench: .venv/ready  ## speed against usual methods: benchmarks/RESULTS.md; one stage: STAGE=vectors
 	$(BIN)/python -m benchmarks $(STAGE)
