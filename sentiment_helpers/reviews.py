@@ -52,7 +52,7 @@ def load_reviews(
             path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
         is_folder = path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))
         reviews = _from_folder(path, encoding) if is_folder else _from_table(path, column, encoding)
-    blank = [not text.strip() for text in reviews["review"]]
+    blank = pd.Series([not text.strip() for text in reviews["review"]], dtype=bool)
     labels = reviews["label"].astype(object).mask(blank, "empty")
     kept = labels.isin([0, 1])
     for reason, count in labels[~kept].value_counts().items():
@@ -91,9 +91,8 @@ def _from_table(path: Path, column: str, encoding: str) -> pd.DataFrame:
         if table.label is None:
             wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(table.columns)
             raise ReviewFileError(f"{name} has no column named {wanted}, only {found}")
-        rows = (fields for fields, _ in table.rows() if fields)
-        pairs = [(fields[table.review], table.label_of(fields[table.label])) for fields in rows]
-    return pd.DataFrame(pairs, columns=["review", "label"])
+        rows = [(f[table.review], table.label_of(f[table.label])) for f, _ in table.rows() if f]
+    return pd.DataFrame(rows, columns=["review", "label"])
 
 
 def _bundled() -> pd.DataFrame:

@@ -107,7 +107,7 @@ def test_no_row_is_torn_where_quotation_marks_quote(model, tmp_path, content, li
 @pytest.mark.parametrize(
     ("column", "labels", "says"),
     [
-        ("label", "12", "row 1: label '1' is none of 0, 1"),
+        ("label", "12", "row 2: label '2' is none of 0, 1"),
         ("label", "04", "row 2: label '4' is none of 0, 1"),
         ("rating", "12345", "no rating of 50 is above 5"),
     ],

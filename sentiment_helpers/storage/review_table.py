@@ -14,11 +14,9 @@ from sentiment_helpers.storage.text_file import BINARY, BOM, MAX_ROW, Lines, Rev
 LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
 MAX_BLOCK_SIZE = 2**23  # characters of a block of rows, however few rows they are
-# A quotation mark inside a quoted field is doubled or follows a backslash; or none quotes.
-_DOUBLED, _ESCAPED = {"doublequote": True}, {"doublequote": False, "escapechar": "\\"}
-_LETTERS = {"quoting": csv.QUOTE_NONE}
-# The first that gives a whole table is taken.
-_DIALECTS = [(s, q) for q in (_DOUBLED, _ESCAPED) for s in ",\t;"] + [("\t", _LETTERS)]
+# The separator, and what quotation marks inside a field are: doubled, escaped by a backslash, or
+# letters like all others. The first that gives a whole table is taken.
+_DIALECTS = [(s, q) for q in ("doubled", "escaped") for s in ",\t;"] + [("\t", "letters")]
 _NUMBER = re.compile(r"-?[0-9]+\.?[0-9]*")
 
 
@@ -37,7 +35,7 @@ class ReviewTable:
 
     source: Source
     separator: str
-    quotes: dict
+    quotes: str
     header: str = ""
     columns: list[str] = field(default_factory=list)
     review: int | None = None
@@ -72,7 +70,7 @@ class ReviewTable:
             failures = []
             for separator, quotes in _DIALECTS:
                 table = cls(opened, separator, quotes)
-                if quotes is _LETTERS and table._quotes():
+                if quotes == "letters" and table._quotes():
                     continue
                 try:
                     table = table._with_header(column)
@@ -143,7 +141,7 @@ class ReviewTable:
         fields have them, but not if the row that breaks the rules has a backslash before one."""
         shown = False
         with suppress(ReviewFileError), self.source.lines() as lines:
-            for fields, text in replace(self, quotes=_DOUBLED)._records(lines):
+            for fields, text in replace(self, quotes="doubled")._records(lines):
                 pieces = re.split(f"[{self.separator}\r\n]", text.rstrip("\r\n"))
                 if fields and (len(pieces) > len(fields) or len(fields) == 1):
                     return True
@@ -183,14 +181,17 @@ class ReviewTable:
         return replace(self, num_rows=count, label=None if error else self.label, label_error=error)
 
     def _records(self, lines: Lines) -> Iterator[Row]:
-        """All rows, the header first."""
+        """All rows, the header too. Lone surrogates, which no text has, mark escaped characters."""
         csv.field_size_limit(MAX_ROW)
-        read = lines
-        if self.quotes is _ESCAPED:  # a backslash before another character is not one
-            read = (re.sub(r'(\\["\\])|\\', lambda it: it[1] or r"\\", line) for line in lines)
-        reader = csv.reader(read, delimiter=self.separator, strict=True, **self.quotes)
+        escaped = self.quotes == "escaped"
+        marked = (line.replace("\\\\", "\udc5c").replace('\\"', "\udc22") for line in lines)
+        quoting = csv.QUOTE_NONE if self.quotes == "letters" else csv.QUOTE_MINIMAL
+        plain = marked if escaped else lines
+        reader = csv.reader(plain, delimiter=self.separator, quoting=quoting, strict=True)
         try:
             for fields in reader:
+                if escaped:
+                    fields = [f.replace("\udc5c", "\\").replace("\udc22", '"') for f in fields]
                 if self.columns and fields and len(fields) != len(self.columns):
                     raise csv.Error(f"{len(fields)} fields, the header has {len(self.columns)}")
                 yield Row(fields, lines.take_row())
