@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         bad_input = isinstance(error, FileError | OSError)
         unexpected = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
         text = sentence(error) if bad_input else one_line(unexpected)
-        # Python's names of what can be given become the command's.
+        # Keyword arguments that a message names become options of this command.
         print(re.sub(r'\((column|encoding)="(.+?)"\)', r"(--\1 \2)", text), file=sys.stderr)
         return 2 if bad_input else 1
 

@@ -54,10 +54,10 @@ class ScoreReport:
     without_known_word: int  # scored rows in which the model knows no word
     known_words: float  # share of the words in scored rows; NaN if none were counted
     undecided: int  # scored rows rated between 4 and 7; `scores` leaves them out
-    unreadable: int  # scored rows with a label that is neither positive nor negative; likewise
+    unreadable: int  # scored rows whose label is empty or neither positive nor negative; likewise
     seconds: float
     scores: Scores | None  # of the other scored rows with a label; None if there are none
-    label_error: str = ""  # why the column of labels is not understood; nothing else reads it then
+    label_error: str = ""  # why the labels are not understood; then they are not read at all
 
     @property
     def rows_per_second(self) -> float:

@@ -55,13 +55,13 @@ class ReviewTable:
         """The table in a file, compressed by gzip or zip or not, or in standard input ("-").
 
         Detects the separator: the comma, tab or semicolon that separates `column` from the other
-        columns, with as many fields in each row as in the header. Quotation marks follow RFC 4180;
-        if a row does not, those in a quoted field follow a backslash; or in a tab-separated file,
-        unless a row shows that they quote, are ordinary characters. `verbose` shows a progress bar.
+        columns, with as many fields in each row as in the header. Quotation marks follow RFC 4180.
+        If a row does not, those inside a field follow a backslash; or in a tab-separated file, all
+        are letters, unless a row shows that they quote. `verbose` shows a progress bar.
 
-        Labels are not understood if more than half are unreadable or a tenth are other numbers; if
-        only one class occurs, more than a tenth or any other number. Empty ones do not count. Nor
-        are ten or more ratings understood that are all 5 or less.
+        Labels are understood if at most half of them are unreadable and a tenth are other numbers;
+        if only one class occurs, at most a tenth and none. Empty labels do not count. Ten or more
+        ratings that are all 5 or less are not understood.
 
         `ReviewFileError` if the file cannot be read (see `Source.open`), is not text in
         `encoding`, has no column of that name, or has an uneven row.
