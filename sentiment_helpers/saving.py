@@ -20,6 +20,7 @@ HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
 TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
 CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
 CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
+ADDED = {"optimizer": "adam", "class_weight": None}  # parameters that older files do not have
 
 
 def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
@@ -41,7 +42,8 @@ def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
 
 def load(path: str | os.PathLike) -> Pipeline | Blend:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then. The file
-    may come from anybody: nothing in it is run, and each value is checked.
+    may come from anybody: nothing in it is run, and each value is checked. Files of this version
+    stay readable when classifiers get new parameters: one that a file lacks has its default.
 
     Raises:
         CheckpointError: `path` is missing, or holds no model that this version can load.
@@ -132,6 +134,7 @@ def _same(given, expected) -> bool:
             raise ValueError("a weight or a vector is not finite")
         return given.dtype == expected.dtype and torch.equal(given, expected)
     if isinstance(given, dict):
+        expected = {k: v for k, v in expected.items() if k in given or (k, v) not in ADDED.items()}
         return list(given) == list(expected) and all(_same(given[k], expected[k]) for k in given)
     if isinstance(given, list):
         return len(given) == len(expected) and all(map(_same, given, expected))
