@@ -20,10 +20,12 @@ from sklearn.base import BaseEstimator, clone
 
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
+from sentiment_helpers.fast.flat_optimizer import OPTIMIZERS
 from sentiment_helpers.features import MAX_LENGTH, check_range
 from sentiment_helpers.glove import NAMES
 from sentiment_helpers.highlights import highlight_words
 from sentiment_helpers.metrics import evaluate, intervals
+from sentiment_helpers.networks import CELLS, POOLINGS
 from sentiment_helpers.plots import ORANGE
 from sentiment_helpers.saving import load, save
 from sentiment_helpers.scoring import score_csv
@@ -33,7 +35,11 @@ from sentiment_helpers.storage.review_table import check_columns
 # Of the report's network; their names in a notebook begin with REPORT_.
 REPORT = ("cell_type", "num_layers", "hidden_size", "dropout", "lr", "max_epochs", "max_norm")
 BOTH = ("batch_size", "patience", "optimizer", "class_weight")  # of both networks
-CHOICES = {"INPUT": ("sequence", "mean"), "SAVE_TO": ("runs", "models")}
+CHOICES = {
+    "INPUT": ("sequence", "mean"), "SAVE_TO": ("runs", "models"), "CELL_TYPE": tuple(CELLS),
+    "REPORT_CELL_TYPE": tuple(CELLS), "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"),
+    "OPTIMIZER": tuple(OPTIMIZERS), "CLASS_WEIGHT": (None, "balanced"),
+}  # fmt: skip
 COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
 QUICK = {"max_epochs": 2, "max_length": 100}  # at most, for the network on words in order
 
@@ -252,7 +258,7 @@ def _check(name: str, value, default, given: dict) -> None:
         if not isinstance(value, bool):
             raise ValueError(f"{name} is {value!r:.80}; it must be True or False")
     elif name in CHOICES:
-        if value not in CHOICES[name]:
+        if _lower(value) not in CHOICES[name]:
             known = " or ".join(map(repr, CHOICES[name]))
             raise ValueError(f"{name} is {value!r:.80}; it must be {known}")
     elif name in COUNTS:
@@ -329,8 +335,11 @@ def _when(path: Path) -> str:
 
 def _equal(value, default) -> bool:
     """Whether a parameter has its default; "LSTM" is "lstm"."""
-    lower = [v.lower() if isinstance(v, str) else v for v in (value, default)]
-    return isinstance(value, type(default)) and lower[0] == lower[1]
+    return isinstance(value, type(default)) and _lower(value) == _lower(default)
+
+
+def _lower(value):
+    return value.lower() if isinstance(value, str) else value
 
 
 def _show_without_traceback(*kinds: type[BaseException]) -> None:

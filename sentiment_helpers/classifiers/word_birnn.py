@@ -70,7 +70,7 @@ class WordBiRNNClassifier(NetworkClassifier):
         dropout: float = 0.2,
         skip_connections: bool = False,
         pooling: str = "attention+max",
-        layer_dropout: float = 0.0,
+        layer_dropout: float = 0.2,
         output_dropout: float = 0.5,
         word_dropout: float = 0.3,
         shortcut: bool = True,

@@ -24,4 +24,6 @@ class Headings(NBClientEngine):
             start(cell, *position, **more)
 
         nb_man.cell_start = cell_start
-        super().execute_managed_notebook(nb_man, *arguments, **options)
+        # Without the kernel's warning that it talks to this process over TCP.
+        quiet = {"extra_arguments": ["--log-level=ERROR"]}
+        super().execute_managed_notebook(nb_man, *arguments, **options | quiet)

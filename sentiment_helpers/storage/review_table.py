@@ -200,3 +200,18 @@ class ReviewTable:
                 f"{self.source.name}: line {reader.line_num}: {error}; quote each field that "
                 f"contains a separator or a line end, and double the quotation marks in it"
             ) from None
+
+
+def check_columns(source: str | os.PathLike, column: str, encoding: str, labels: bool) -> None:
+    """`ReviewFileError` if the first row of a table does not name `column`; with `labels`, nor a
+    column of labels. The other rows are not read."""
+    with Source.open(source, encoding) as opened:
+        tables = []
+        for separator in ",\t;":
+            with suppress(ReviewFileError):
+                tables.append(ReviewTable(opened, separator, "doubled")._with_header(column))
+        table = max(tables, key=lambda t: (t.review is not None, len(t.columns)), default=None)
+        if table is None or table.review is None or (labels and table.label is None):
+            found = ", ".join(table.columns) if table else "none"
+            wanted = f"{column} and {' or '.join(LABEL_COLUMNS)}" if labels else column
+            raise ReviewFileError(f"{opened.name} needs the columns {wanted}; it has {found:.500}")
