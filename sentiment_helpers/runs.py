@@ -1,21 +1,20 @@
 """A notebook's runs: parameters checked at once, results kept, logged and compared."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from html import escape
 from importlib.metadata import version
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import ipywidgets
+import joblib
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
 from IPython.display import HTML, display
-from joblib import Memory
 from sklearn.base import BaseEstimator, clone
 
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
@@ -29,17 +28,19 @@ from sentiment_helpers.networks import CELLS, POOLINGS
 from sentiment_helpers.plots import ORANGE
 from sentiment_helpers.saving import load, save
 from sentiment_helpers.scoring import score_csv
-from sentiment_helpers.storage.files import FileError, project_folder, resolve, sentence
-from sentiment_helpers.storage.review_table import check_columns
+from sentiment_helpers.storage.files import FileError, one_line, project_folder, resolve, sentence
+from sentiment_helpers.storage.review_table import ReviewTable, check_columns
 
 # Of the report's network; their names in a notebook begin with REPORT_.
 REPORT = ("cell_type", "num_layers", "hidden_size", "dropout", "lr", "max_epochs", "max_norm")
 BOTH = ("batch_size", "patience", "optimizer", "class_weight")  # of both networks
 CHOICES = {
-    "INPUT": ("sequence", "mean"), "SAVE_TO": ("runs", "models"), "CELL_TYPE": tuple(CELLS),
-    "REPORT_CELL_TYPE": tuple(CELLS), "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"),
-    "OPTIMIZER": tuple(OPTIMIZERS), "CLASS_WEIGHT": (None, "balanced"),
+    "QUICK": (True, False), "OFFICIAL_SPLIT": (True, False), "INPUT": ("sequence", "mean"),
+    "SAVE_TO": ("runs", "models"), "CELL_TYPE": CELLS, "REPORT_CELL_TYPE": CELLS,
+    "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"), "OPTIMIZER": OPTIMIZERS,
+    "CLASS_WEIGHT": (None, "balanced"),
 }  # fmt: skip
+TEXTS = ("REVIEWS", "COLUMN", "ENCODING", "GLOVE", "TEST_DATA")
 COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
 QUICK = {"max_epochs": 2, "max_length": 100}  # at most, for the network on words in order
 
@@ -67,14 +68,20 @@ class Run:
     """
 
     def __init__(self, notebook: str, namespace: dict):
-        _show_without_traceback(ParameterError, FileError, KeyboardInterrupt)
+        if shell := get_ipython():
+            shell.set_custom_exc((ParameterError, FileError, KeyboardInterrupt), _show_message)
         known = defaults(notebook)
-        given = {name: namespace.get(name, ...) for name in known}
-        if mistakes := list(_mistakes(given, known)):
+        given, mistakes = {name: namespace.get(name, ...) for name in known}, []
+        for name, value in given.items():
+            try:
+                _check(name, value, given)
+            except (ValueError, OSError) as error:
+                mistakes.append(sentence(error))
+        if mistakes:
             raise ParameterError("\n".join(mistakes))
         self.notebook, self.parameters, self.quick = notebook, given, given["QUICK"]
-        changed = [name for name in known if not _equal(given[name], known[name])]
-        self._changed = ", ".join(f"{name} = {given[name]!r:.200}" for name in changed)
+        changed = [f"{n} = {v!r:.200}" for n, v in given.items() if _differs(v, known[n])]
+        self._changed = one_line(", ".join(changed))
         shared = {name: given[name.upper()] for name in BOTH} | {"random_state": given["SEED"]}
         self.report = shared | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
         self.words = shared | {name: given[name.upper()] for name in _word_parameters()}
@@ -86,7 +93,7 @@ class Run:
         self.project = project_folder()
         self.folder = _new_folder(self.project / "runs")
         self._models = self.project / "models" if given["SAVE_TO"] == "models" else self.folder
-        self.memory = Memory(self.project / "runs" / "kept" / _code_version(), verbose=0)
+        self.memory = joblib.Memory(self.project / "runs" / "kept" / _code_version(), verbose=0)
         self._start = time.perf_counter()
         print(f"Run {self.folder.name}: {self._changed or 'all parameters have their defaults'}.")
         print(f"Models go to {self._name(self._models)}, all else to {self._name(self.folder)}.")
@@ -94,12 +101,13 @@ class Run:
     def keep(self, what: str, function: Callable, *arguments, **options):
         """What `function` returns, or what it returned to an earlier run for equal arguments."""
         kept, start = self.memory.cache(function), time.perf_counter()
-        if kept.check_call_in_cache(*arguments, **options):
-            print(f"{what}: kept from an earlier run")
-            return kept(*arguments, **options)
-        print(f"{what} …", flush=True)
+        known = kept.check_call_in_cache(*arguments, **options)
+        print(f"{what}: kept from an earlier run" if known else f"{what} …", flush=True)
         result = kept(*arguments, **options)
-        print(f"{what}: {time.perf_counter() - start:.0f} s")
+        if getattr(result, "stopped_", None) == "interrupted":  # the next run trains it again
+            kept.call_and_shelve(*arguments, **options).clear()
+        if not known:
+            print(f"{what}: {time.perf_counter() - start:.0f} s")
         return result
 
     def fit(self, what: str, estimator: BaseEstimator, *rows, **options) -> BaseEstimator:
@@ -153,17 +161,21 @@ class Run:
     def score(self, model, name: str) -> pd.DataFrame | None:
         """Score `TEST_DATA`, a file or a table, into the file `name` in the run's folder; returns
         its first rows. Without a model or `TEST_DATA`, nothing."""
-        source, column = self.parameters["TEST_DATA"], self.parameters["COLUMN"]
+        source, path = self.parameters["TEST_DATA"], self.folder / name
+        options = {"column": self.parameters["COLUMN"], "encoding": self.parameters["ENCODING"]}
         if model is None or source is None:
-            return print("TEST_DATA is None: there is no file to score.") if model else None
-        path = self.folder / name
+            print("TEST_DATA is None: there is no file to score." * (model is not None))
+            return None
         if isinstance(source, pd.DataFrame):
-            score_csv(model, source, column=column).to_csv(path, index=False)
+            table = score_csv(model, source, **options)
+            table.to_csv(path, index=False)
         else:
-            encoding = self.parameters["ENCODING"]
-            print(score_csv(model, source, path, column=column, encoding=encoding))
+            print(score_csv(model, source, path, overwrite=True, **options))
+            with ReviewTable.open(path, **options) as opened:
+                rows = [row.fields for row in islice(opened.rows(), 5) if row.fields]
+            table = pd.DataFrame(rows, columns=opened.columns)
         print(f"Written to {self._name(path)}. Its first rows:")
-        return pd.read_csv(path, sep=None, engine="python", nrows=5)
+        return table.head()
 
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
@@ -198,8 +210,8 @@ class Run:
                 held_out = pd.read_csv(self.folder.parent / number / "held_out.csv")
                 if held_out["label"].equals(labels):
                     positive[number] = held_out["probability"].to_numpy()
-        table = table[table["run"].isin(positive)].sort_values("accuracy", ascending=False)
-        return table, positive, labels.to_numpy()
+        table = table[table["run"].isin(positive)].drop_duplicates("run", keep="last")
+        return table.sort_values("accuracy", ascending=False), positive, labels.to_numpy()
 
     def latest(self, notebook: str, name: str) -> dict[str, np.ndarray]:
         """The probabilities (N,) of the last run of a notebook on these held-out reviews, by
@@ -241,26 +253,15 @@ def _word_parameters() -> list[str]:
     return [name for name in WordBiRNNClassifier().get_params() if name not in others]
 
 
-def _mistakes(given: dict, known: dict) -> Iterator[str]:
-    """A sentence for each wrong parameter."""
-    for name, value in given.items():
-        try:
-            _check(name, value, known[name], given)
-        except (ValueError, OSError) as error:
-            yield sentence(error)
-
-
-def _check(name: str, value, default, given: dict) -> None:
+def _check(name: str, value, given: dict) -> None:
     """`ValueError` or `OSError` where a parameter has a wrong value."""
     if value is ...:
         raise ValueError(f"{name} is missing: run the cell with the parameters")
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise ValueError(f"{name} is {value!r:.80}; it must be True or False")
-    elif name in CHOICES:
-        if _lower(value) not in CHOICES[name]:
-            known = " or ".join(map(repr, CHOICES[name]))
-            raise ValueError(f"{name} is {value!r:.80}; it must be {known}")
+    if name in CHOICES:
+        # Compared as written, 1 is not True. A cell type may have capital letters.
+        written = repr(value).lower() if name.endswith("CELL_TYPE") else repr(value)
+        if written not in (choices := [*map(repr, CHOICES[name])]):
+            raise ValueError(f"{name} is {value!r:.80}; it must be {' or '.join(choices)}")
     elif name in COUNTS:
         check_range(name, value, *COUNTS[name])
     elif name == "SEEDS":
@@ -268,15 +269,16 @@ def _check(name: str, value, default, given: dict) -> None:
             raise ValueError(f"SEEDS is {value!r:.80}; it must be a list of whole numbers")
         for seed in value:
             check_range("a number in SEEDS", seed, *COUNTS["SEED"])
-    elif name == "GLOVE":
-        _check_text(name, value)
-        if value not in NAMES and not resolve(value).is_file():
+    elif name == "TEST_DATA" and isinstance(value, pd.DataFrame | None):
+        if value is not None and given["COLUMN"] not in list(value):
+            raise ValueError(f"TEST_DATA has no column {given['COLUMN']!r:.80}: set COLUMN")
+    elif name in TEXTS:
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is {value!r:.80}; it must be a text")
+        if name == "GLOVE" and value not in NAMES and not resolve(value).is_file():
             raise ValueError(f"GLOVE is {value!r:.200}: neither a file nor {', '.join(NAMES)}")
-    elif name in ("COLUMN", "ENCODING"):
-        _check_text(name, value)
-    elif name in ("REVIEWS", "TEST_DATA"):
-        if value is not None or name == "REVIEWS":
-            _check_source(name, value, given)
+        if name == "TEST_DATA" or (name == "REVIEWS" and not _in_folders(value)):
+            _check_table(name, value, given["COLUMN"], given["ENCODING"])
     else:
         kind = BiRNNClassifier if name.startswith("REPORT_") else WordBiRNNClassifier
         parameter = name.removeprefix("REPORT_").lower()
@@ -286,27 +288,19 @@ def _check(name: str, value, default, given: dict) -> None:
             raise ValueError(str(error).replace(parameter, name, 1)) from None
 
 
-def _check_text(name: str, value) -> None:
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r:.80}; it must be a text")
+def _in_folders(source: str) -> bool:
+    """Whether reviews are no table but files of their own, in a folder or an archive."""
+    path = resolve(source)
+    archive = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
+    return source in ("bundled", "aclImdb") or archive or any(path.glob("train/pos/*.txt"))
 
 
-def _check_source(name: str, value, given: dict) -> None:
-    """`REVIEWS` and `TEST_DATA` are there, with the columns that are needed."""
-    if isinstance(value, pd.DataFrame):
-        if given["COLUMN"] not in value:
-            raise ValueError(f"{name} has no column {given['COLUMN']!r}: set COLUMN")
-        return
-    _check_text(name, value)
-    if name == "REVIEWS" and value in ("bundled", "aclImdb"):
-        return
-    path = resolve(value)
-    if name == "REVIEWS" and (path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))):
-        return
-    try:
-        check_columns(path, given["COLUMN"], given["ENCODING"], labels=name == "REVIEWS")
-    except FileError as error:
-        raise ValueError(f"{name}: {error}") from None
+def _check_table(name: str, source: str, column: str, encoding: str) -> None:
+    if isinstance(column, str) and isinstance(encoding, str):  # otherwise, there is a line already
+        try:
+            check_columns(resolve(source), column, encoding, labels=name == "REVIEWS")
+        except FileError as error:
+            raise ValueError(f"{name}: {error}") from None
 
 
 def _new_folder(parent: Path) -> Path:
@@ -321,34 +315,21 @@ def _new_folder(parent: Path) -> Path:
 
 def _code_version() -> str:
     """A name for the code that computes results: it changes with the package or a library."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(path.read_bytes())
-    for library in ("torch", "numpy", "scikit-learn"):
-        digest.update(version(library).encode())
-    return digest.hexdigest()[:12]
+    files = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
+    return joblib.hash([files, *map(version, ("torch", "numpy", "scikit-learn"))])[:12]
 
 
 def _when(path: Path) -> str:
     return f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M}"
 
 
-def _equal(value, default) -> bool:
-    """Whether a parameter has its default; "LSTM" is "lstm"."""
-    return isinstance(value, type(default)) and _lower(value) == _lower(default)
+def _differs(value, default) -> bool:
+    """Whether a parameter differs from its default; "LSTM" is "lstm"."""
+    if isinstance(value, str) and isinstance(default, str):
+        return value.lower() != default.lower()
+    return isinstance(value, pd.DataFrame) or value != default
 
 
-def _lower(value):
-    return value.lower() if isinstance(value, str) else value
-
-
-def _show_without_traceback(*kinds: type[BaseException]) -> None:
-    """In a notebook, show only the message of such an error; the run stops as with any other."""
-    if (shell := get_ipython()) is None:
-        return
-
-    def show(shell, kind, error, traceback, tb_offset=None) -> None:
-        text = "Stopped." if kind is KeyboardInterrupt else str(error)
-        shell._showtraceback(kind, error, text.splitlines())
-
-    shell.set_custom_exc(kinds, show)
+def _show_message(shell, kind, error, *_, **__) -> None:
+    """An error without its traceback."""
+    shell._showtraceback(kind, error, [str(error) or "Stopped."])

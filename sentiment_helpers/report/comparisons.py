@@ -82,22 +82,16 @@ def scores_table(
 def examples(reviews: pd.DataFrame, probabilities: np.ndarray) -> dict[str, str]:
     """The texts that were read most surely right, most surely wrong and least surely, by a
     description. Reviews of 40 to 90 words where there are some, otherwise all."""
-    table = reviews.assign(probability=probabilities)
-    sizes = table["review"].str.split().str.len()
-    table = table[sizes.between(40, 90)] if sizes.between(40, 90).any() else table
-    sure = (table["probability"] - 0.5).abs().sort_values()
-    right = (table["probability"] > 0.5) == table["label"]
-    rows = {
-        "surest right": sure[right][-1:],
-        "surest wrong": sure[~right][-1:],
-        "least sure": sure[:1],
-    }
+    table = reviews.assign(sure=np.abs(probabilities - 0.5), read=probabilities > 0.5)
+    short = table["review"].str.split().str.len().between(40, 90)
+    table = (table[short] if short.any() else table).sort_values("sure")
+    right = table["read"] == table["label"]
+    kinds = {"surest right": table[right][-1:], "surest wrong": table[~right][-1:]}
+    kinds["least sure"] = table[:1]
     return {
-        f"{kind}, labelled {'positive' if table['label'][row] else 'negative'}:": table["review"][
-            row
-        ]
-        for kind, some in rows.items()
-        for row in some.index
+        f"{kind}, labelled {'positive' if row.label else 'negative'}:": row.review
+        for kind, rows in kinds.items()
+        for row in rows.itertuples()
     }
 
 
@@ -107,19 +101,19 @@ def surest_mistakes(
     """The beginnings of the wrongly read reviews, the surest first; empty where all are right."""
     table = reviews[["review", "label"]].assign(probability=probabilities)
     wrong = table[(table["probability"] > 0.5) != table["label"]]
-    surest = wrong.loc[(wrong["probability"] - 0.5).abs().sort_values(ascending=False).index]
+    surest = wrong.sort_values("probability", key=lambda p: (p - 0.5).abs(), ascending=False)
     return surest.head(count).assign(review=surest["review"].str[:160])
 
 
 def runs_table(run: Run) -> pd.DataFrame:
     """The lines of `run.log()`, the most accurate first, with p-values of McNemar's exact test
     against the first one (Holm–Bonferroni adjusted). This run is marked."""
-    table, predictions, labels = run.log()
+    table, positive, labels = run.log()
     best, *others = table["run"]
-    p = holm([mcnemar(labels, predictions[best], predictions[other]) for other in others])
-    table["p (against the best)"] = [np.nan, *p]
+    p = [mcnemar(labels, positive[best] > 0.5, positive[other] > 0.5) for other in others]
     marks = np.where(table["run"] == run.folder.name, " ← this run", "")
-    return table.assign(run=table["run"] + marks).set_index("run")
+    table = table.assign(run=table["run"] + marks).set_index("run")
+    return table.assign(**{"p (against the best)": [np.nan, *holm(p)]})
 
 
 def findings(results: list[Result], labels: np.ndarray) -> Iterator[str]:
