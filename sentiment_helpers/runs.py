@@ -96,7 +96,7 @@ class Run:
         self.memory = joblib.Memory(self.project / "runs" / "kept" / _code_version(), verbose=0)
         self._start = time.perf_counter()
         print(f"Run {self.folder.name}: {self._changed or 'all parameters have their defaults'}.")
-        print(f"Models go to {self._name(self._models)}, all else to {self._name(self.folder)}.")
+        print(f"Models go to {self._name(self._models)}/, results to {self._name(self.folder)}/.")
 
     def keep(self, what: str, function: Callable, *arguments, **options):
         """What `function` returns, or what it returned to an earlier run for equal arguments."""

@@ -59,17 +59,16 @@ def mcnemar_table(
 
 
 def scores_table(
-    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
+    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str
 ) -> pd.DataFrame:
-    """Figures of several models on the same rows, with 95 % intervals: a column for each. The last
-    rows compare each one with the model `against`: the difference in accuracy, and its p."""
+    """Figures of several models on the same rows, with 95 % intervals, as texts: a column for each.
+    The last rows compare each one with the model `against`: the difference in accuracy, its p."""
     columns = {}
     for name, values in probabilities.items():
-        columns[name] = evaluate(labels, values)._asdict()
+        scores = evaluate(labels, values)._asdict()
+        columns[name] = {figure: f"{value:.4f}" for figure, value in scores.items()}
         for figure, (low, high) in intervals(labels, values).items():
             columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
-    if against is None:
-        return pd.DataFrame(columns)
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
     for _, *pair, difference, _, p in mcnemar_table(predictions, labels, against).itertuples():
         other = pair[pair[0] == against]
