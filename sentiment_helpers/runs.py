@@ -34,11 +34,11 @@ from sentiment_helpers.storage.review_table import ReviewTable, check_columns
 # Of the report's network; their names in a notebook begin with REPORT_.
 REPORT = ("cell_type", "num_layers", "hidden_size", "dropout", "lr", "max_epochs", "max_norm")
 BOTH = ("batch_size", "patience", "optimizer", "class_weight")  # of both networks
-CHOICES = {
-    "QUICK": (True, False), "OFFICIAL_SPLIT": (True, False), "INPUT": ("sequence", "mean"),
-    "SAVE_TO": ("runs", "models"), "CELL_TYPE": CELLS, "REPORT_CELL_TYPE": CELLS,
-    "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"), "OPTIMIZER": OPTIMIZERS,
-    "CLASS_WEIGHT": (None, "balanced"),
+SWITCHES = ("QUICK", "OFFICIAL_SPLIT", "SKIP_CONNECTIONS", "SHORTCUT")
+CHOICES = dict.fromkeys(SWITCHES, (True, False)) | {
+    "INPUT": ("sequence", "mean"), "SAVE_TO": ("runs", "models"), "CELL_TYPE": CELLS,
+    "REPORT_CELL_TYPE": CELLS, "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"),
+    "OPTIMIZER": OPTIMIZERS, "CLASS_WEIGHT": (None, "balanced"),
 }  # fmt: skip
 TEXTS = ("REVIEWS", "COLUMN", "ENCODING", "GLOVE", "TEST_DATA")
 COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}

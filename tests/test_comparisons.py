@@ -1,6 +1,7 @@
 """Tables and sentences about results follow from their figures."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sentiment_helpers.report import comparisons
@@ -19,23 +20,60 @@ def test_the_table_has_the_reports_figures_beside_ours(made_up):
     assert np.isnan(report["valid", "roc_auc"])  # the report gives none
 
 
-def test_scores_and_verdicts():
-    """The first model is wrong in 40 of 60 rows, the others in none: p = 2 / 2⁴⁰, times 3."""
+def test_scores_and_comparisons():
+    """Model a is wrong in 40 of 60 rows, the others in none: p = 2 / 2⁴⁰, and times 2 or 3."""
     labels = np.arange(60) % 2
     right = np.where(labels == 1, 0.9, 0.1)
     models = {"a": np.where(np.arange(60) < 40, 1 - right, right), "b": right, "c": right}
     table = comparisons.scores_table(models, labels)
     assert table["a"]["accuracy"] == pytest.approx(1 / 3)
     assert table["b"]["accuracy 95 %"] == "1.0000–1.0000"
-    said = comparisons.verdicts(models, labels)
-    assert said[0].startswith("b is more accurate than a: 0.6667 apart, p = 5.5e-12 ")
-    assert said[1].startswith("c is more accurate than a")
-    assert said[2].startswith("c is not significantly more accurate than b: 0.0000 apart, p = 1 ")
-    against = comparisons.verdicts(models, labels, against="b")
-    assert [sentence.partition(":")[0] for sentence in against] == [
-        "b is more accurate than a", "c is not significantly more accurate than b",
+    for against, differences, p_values in (
+        ("b", ["-0.6667", "", "+0.0000"], ["3.6e-12", "", "1"]),
+        ("a", ["", "+0.6667", "+0.6667"], ["", "3.6e-12", "3.6e-12"]),
+    ):
+        compared = comparisons.scores_table(models, labels, against=against)
+        assert compared.index.tolist() == [
+            *table.index, f"accuracy, minus {against}", "p (McNemar, Holm)",
+        ]  # fmt: skip
+        assert compared.iloc[-2].tolist() == differences
+        assert compared.iloc[-1].tolist() == p_values
+        assert compared.loc["accuracy"].tolist() == table.loc["accuracy"].tolist()
+    alone = comparisons.scores_table({"b": right}, labels, against="b")
+    assert list(alone.index) == list(table.index)
+
+
+SHORT, LONG = "good film " * 3, "good film " * 30  # 6 and 60 words
+READ = pd.DataFrame({"review": [LONG, SHORT, LONG + "b", LONG + "c", LONG + "d"],
+                     "label": [1, 1, 0, 1, 0]}, index=[7, 3, 9, 4, 1])  # fmt: skip
+
+
+def test_examples():
+    """Among reviews of 40 to 90 words. A kind without a review is left out."""
+    positive = np.array([0.95, 0.999, 0.8, 0.52, 0.1])
+    assert comparisons.examples(READ, positive) == {
+        "surest right, labelled positive:": LONG,
+        "surest wrong, labelled negative:": LONG + "b",
+        "least sure, labelled positive:": LONG + "c",
+    }
+    all_right = np.array([0.6, 0.7, 0.2, 0.9, 0.4])
+    assert list(comparisons.examples(READ, all_right)) == [
+        "surest right, labelled positive:", "least sure, labelled positive:",
     ]  # fmt: skip
-    assert "p = 3.6e-12" in against[0]  # two questions, not three
+    all_wrong = comparisons.examples(READ, 1 - all_right)
+    assert [kind.partition(",")[0] for kind in all_wrong] == ["surest wrong", "least sure"]
+    short = READ.assign(review=SHORT)
+    assert set(comparisons.examples(short, positive).values()) == {SHORT}
+    assert list(READ) == ["review", "label"]
+
+
+def test_surest_mistakes():
+    table = comparisons.surest_mistakes(READ, np.array([0.3, 0.999, 0.8, 0.52, 0.9]))
+    assert table.index.tolist() == [1, 9, 7]
+    assert table["probability"].tolist() == [0.9, 0.8, 0.3]
+    assert table["review"].str.len().tolist() == [160] * 3
+    assert comparisons.surest_mistakes(READ, np.full(5, 0.9), count=1).index.tolist() == [9]
+    assert comparisons.surest_mistakes(READ, READ["label"].to_numpy() * 0.9).empty
 
 
 def test_seeds_table(made_up):

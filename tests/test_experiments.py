@@ -1,14 +1,14 @@
 """The report's rows as data, and run again on a few real reviews."""
 
-import json
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
 
 import pandas as pd
 import pytest
 import torch
+from joblib import Memory
 
-from sentiment_helpers import BiRNN, MeanEmbedding, load_glove
+from sentiment_helpers import BiRNN, MeanEmbedding, load_glove, training
 from sentiment_helpers.report import experiments
 from sentiment_helpers.report.experiments import report_rows, report_table
 
@@ -72,22 +72,58 @@ def test_a_run_is_a_fit_of_the_classifier(sets, results):
     assert replace(again, seconds=0) == replace(result, seconds=0)
 
 
-def test_results_are_written_and_read(sets, results, tmp_path, caplog):
-    path = tmp_path / "plain.json"
-    data = experiments.described("bundled", "tiny", *sets)
-    assert experiments.read_results(path, data) == []
-    assert "has not been run" in caplog.text
-    experiments.write_results(path, results, data)
-    assert json.loads(path.read_text("utf-8"))["data"]["train_rows"] == 400
-    read = experiments.read_results(path, data)
-    assert [(r.title, r.valid, r.history) for r in read] == [
-        (r.title, r.valid, r.history) for r in results
+def test_results_are_kept(sets, results, tmp_path, capsys):
+    """Whatever the order of the rows, and from one process for another; another argument is
+    another training."""
+    memory = Memory(tmp_path, verbose=0)
+    first = experiments.run_all(["gru-5"], *sets, [1], memory, **FEW)
+    assert "kept" not in capsys.readouterr().out
+    again = experiments.run_all(["lstm-5", "gru-5"], *sets, [1], memory, **FEW)
+    assert "1 of 2 trainings: kept from an earlier run\n" in capsys.readouterr().out
+    assert again[1] == first[0]  # the seconds, too
+    assert [replace(one, seconds=0) for one in again] == [
+        replace(results[place], seconds=0) for place in (1, 0)
     ]
-    older = path.read_text("utf-8").replace('{"experiment"', '{"roc": [0.5], "experiment"')
-    path.write_text(older, "utf-8")
-    assert experiments.read_results(path, data) == read
-    assert experiments.read_results(path, data | {"reviews": "others"}) == []
-    assert "measured on other data" in caplog.text
+    copies = [tuple(values.copy() for values in side) for side in sets]
+    assert experiments.run_all(["gru-5"], *copies, [1], memory, **FEW) == first
+    experiments.run_all(["gru-5"], *sets, [1], memory, **FEW | {"lr": 0.02})
+    experiments.run_all(["gru-5"], sets[1], sets[0], [1], memory, **FEW)
+    assert capsys.readouterr().out.count("kept from an earlier run") == 1
+
+
+def test_a_stopped_training_is_no_result(sets, tmp_path, monkeypatch):
+    """The classifier keeps the best epoch; the rows of the report are trained in full or not."""
+    memory, real = Memory(tmp_path, verbose=0), training.predict_logits
+    measured = []
+
+    def interrupted(*arguments):
+        measured.append(arguments)
+        if len(measured) == 3:  # in the second epoch
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "predict_logits", interrupted)
+    kept = memory.cache(experiments.run)
+    with pytest.raises(KeyboardInterrupt):
+        kept("gru-5", *sets, **FEW)
+    assert len(measured) == 3
+    assert not kept.check_call_in_cache("gru-5", *sets, **FEW)
+
+
+def test_a_search_sorts_its_trials(sets, monkeypatch):
+    """It uses the classifier's other parameters, and leaves the classifier as it is."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # to start processes would take seconds
+    classifier = experiments.classifier("gru-5", max_epochs=1, verbose=True)
+    before = classifier.get_params()
+    rows = [values[:100] for values in sets[0]]
+    table = experiments.search(classifier, *rows, trials=2)
+    assert len(table) == 2
+    assert {"cell_type", "num_layers", "hidden_size", "dropout", "lr"} <= set(table)
+    assert table["mean_test_score"].is_monotonic_decreasing
+    assert table["mean_test_score"].between(0.3, 0.9).all()
+    assert classifier.get_params() == before
+    again = experiments.search(classifier, *rows, trials=2)
+    assert again.drop(columns="mean_fit_time").equals(table.drop(columns="mean_fit_time"))
 
 
 def test_the_first_assignment_learns(reviews):

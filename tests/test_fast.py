@@ -126,3 +126,16 @@ def test_batches_of_similar_lengths_change_no_logit(pooling):
     rows = Rows(ids, torch.zeros(200), lengths)
     read = sum((inputs > 0).sum() for inputs, *_ in rows.draw_batches(16, torch.Generator()))
     assert read == lengths.sum()
+
+
+@pytest.mark.parametrize(("count", "left"), [(10, 10), (99, 10), (9, 5), (5, 5), (4, 4), (1, 1)])
+def test_some_rows_for_measuring(count, left):
+    """Every n-th row, with its label, length and weight."""
+    numbers = torch.arange(10)
+    rows = Rows(numbers.unsqueeze(1), numbers.float(), numbers + 1, None).at_most(count)
+    assert len(rows.inputs) == left
+    kept = rows.inputs[:, 0]
+    assert kept.tolist() == list(range(0, 10, -(-10 // count)))
+    assert rows.labels.tolist() == kept.tolist()
+    assert (rows.lengths - 1).tolist() == kept.tolist()
+    assert rows.weights is None

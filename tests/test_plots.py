@@ -5,10 +5,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 
 from sentiment_helpers import BiRNN, evaluate, intervals, plots
-from sentiment_helpers.report import comparisons, figures
+from sentiment_helpers.report import comparisons, figures, study
 
 matplotlib.use("Agg")
 LABELS = np.array([0, 1, 0, 1])
@@ -102,7 +101,7 @@ MEASURES = {
     "scores": lambda y, p: comparisons.scores_table({"a": p, "b": 1 - p}, y),
     "mcnemar": lambda y, p: comparisons.mcnemar_table({"a": p > 0.5, "b": p < 0.5}, y),
     "one model": lambda y, p: comparisons.mcnemar_table({"a": p > 0.5}, y),
-    "verdicts": lambda y, p: comparisons.verdicts({"a": p, "b": 1 - p}, y),
+    "against": lambda y, p: comparisons.scores_table({"a": p, "b": 1 - p}, y, against="a"),
 }
 
 
@@ -152,21 +151,32 @@ def test_no_results(made_up):
     plots.learning_curves(HISTORY[:1])
 
 
-def test_quick_runs_are_marked():
-    shell = InteractiveShell.instance()
-    table = pd.DataFrame({"accuracy": [0.5]})
-    try:
-        with plt.rc_context():
-            figures.mark_quick()
-            axes = plots.learning_curve(HISTORY), plots.learning_curves(HISTORY)[0]
-            drawn = [ax.figure for ax in axes]
-            shown = [shell.display_formatter.format(t)[0] for t in (table, table.style)]
-    finally:
-        InteractiveShell.clear_instance()
-    assert [[text.get_text() for text in figure.texts] for figure in drawn] == [["quick"]] * 2
-    assert all("<b>quick</b>" in one["text/html"] for one in shown)
-    assert all("accuracy" in one["text/html"] for one in shown)
-    assert not plots.learning_curve(HISTORY).figure.texts
+def test_losses_stand_side_by_side():
+    axes = figures.losses({"plain": HISTORY, "skip": HISTORY + 1})
+    assert [ax.get_title() for ax in axes] == ["plain", "skip"]
+    assert [ax.lines[1].get_ydata()[0] for ax in axes] == [0.5, 1.5]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert len(figures.losses({"one": HISTORY})) == 1
+
+
+def test_roc_and_calibration_stand_side_by_side():
+    axes = figures.roc_and_calibration(LABELS, {"a": PROBABILITIES[1], "b": PROBABILITIES[6]})
+    assert [ax.get_title() for ax in axes] == ["ROC", "calibration"]
+    assert [len(ax.lines) for ax in axes] == [3, 3]
+    assert axes[0].figure is axes[1].figure
+
+
+def test_gradients_by_depth():
+    """A figure for each depth of the study, with the same scale."""
+    rows = [(depth, skip, {"forward_stack.layers.1.weight_ih": 0.1 * depth})
+            for depth in study.DEPTHS for skip in (False, True)]  # fmt: skip
+    names = ["num_layers", "skip_connections", "gradients"]
+    axes = figures.gradients_by_depth(pd.DataFrame(rows, columns=names))
+    assert [ax.get_title() for ax in axes] == [f"{depth} layers" for depth in study.DEPTHS]
+    for ax, depth in zip(axes, study.DEPTHS, strict=True):
+        assert [line.get_label() for line in ax.lines] == ["plain", "skip"]
+        assert ax.lines[0].get_ydata() == pytest.approx([0.1 * depth])
+        assert ax.get_ylim() == axes[0].get_ylim()
 
 
 def test_six_models_have_colours():

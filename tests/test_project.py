@@ -4,8 +4,10 @@ import ast
 import inspect
 import json
 import re
+import statistics
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -173,18 +175,73 @@ def code_cells(path):
 def test_committed_notebooks(path):
     nbformat.validate(nbformat.read(path, as_version=4))
     cells = code_cells(path)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    counts = [cell.execution_count for cell in cells]
+    assert None not in counts
+    assert counts == sorted(set(counts))
     assert all(output.output_type != "error" for cell in cells for output in cell.outputs)
     tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     assert tagged == [1]
     parameters = ast.parse(cells[1].source).body
     assert all(isinstance(node, ast.Assign) for node in parameters)
     assert str(ROOT) not in path.read_text("utf-8")
-    for cell in cells:
-        source = re.sub(r"^\s*[%!].*", "", cell.source, flags=re.MULTILINE)
-        for node in ast.walk(ast.parse(source)):
-            kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-            assert not isinstance(node, kinds), f"defined in a notebook: {ast.unparse(node)}"
+
+
+def syntax(cell):
+    """The tree of a code cell without its magics."""
+    return ast.parse(re.sub(r"^\s*[%!].*", "", cell.source, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_define_nothing(path):
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    nodes = [node for cell in code_cells(path) for node in ast.walk(syntax(cell))]
+    assert [ast.unparse(node) for node in nodes if isinstance(node, kinds)] == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_short(path):
+    """The cell that imports and the one with the parameters are longer."""
+    most = {"1_stacked_birnn": 70, "2_skip_birnn": 50}[path.stem]
+    assert len(nbformat.read(path, as_version=4).cells) <= most
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(path)[2:]]
+    assert statistics.median(lengths) <= 4
+    assert max(lengths) <= 12
+
+
+def test_notebooks_share_few_cells():
+    sources = [{cell.source for cell in nbformat.read(p, as_version=4).cells} for p in NOTEBOOKS]
+    assert len(set.intersection(*sources)) <= 15
+
+
+def bound(tree):
+    """The names that a cell binds; those of comprehensions are local to them."""
+    local = [node for node in ast.walk(tree) if isinstance(node, ast.comprehension)]
+    hidden = {id(name) for one in local for name in ast.walk(one.target)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        stored = isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+        if stored and id(node) not in hidden and node.id != "_":
+            yield node.id
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_name_has_two_meanings(path):
+    """So cells can be run again in any order, once all have run."""
+    names = Counter(name for cell in code_cells(path) for name in set(bound(syntax(cell))))
+    assert [name for name, cells in names.items() if cells > 1] == []
+
+
+def test_every_kind_of_binding_is_seen():
+    code = """
+import a.x, b as c
+from d import e
+f = [h for g, h in i]; (j, *k), _ = l
+for m in n: o += 1
+with p as q: r.s = t[u] = 1
+if (v := w): x: int = 1
+"""
+    assert set(bound(ast.parse(code))) == set("acefjkmoqvx")
 
 
 def test_two_notebooks():

@@ -1,6 +1,7 @@
 """The trainer, on networks that are no BiRNN."""
 
 import copy
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -137,6 +138,10 @@ def test_first_loss_that_is_not_finite(network, data):
         training.fit(network, *data, lr=1e38, metrics=refuses_nan)
 
 
+def count_rows(labels, probabilities):
+    return {"rows": len(labels)}
+
+
 def refuses_nan(labels, probabilities):
     assert np.isfinite(probabilities).all()
     return {"rows": len(labels)}
@@ -152,7 +157,7 @@ def test_later_loss_that_is_not_finite(network, data, monkeypatch):
         return real(*arguments) * (float("nan") if lost else 1)
 
     monkeypatch.setattr(training, "predict_logits", predict)
-    says = r"not finite in epoch 4: lower lr \(0.01\) to train on; the weights of epoch 3 are kept$"
+    says = r"not finite in epoch 4: lower lr \(0.01\); epoch 3 is kept$"
     with pytest.warns(RuntimeWarning, match=says):
         history = training.fit(network, *data, lr=0.01, max_epochs=9, metrics=refuses_nan)
     assert (history.stopped, history.best_epoch) == ("not finite", 3)
@@ -328,13 +333,30 @@ def test_gradients_are_clipped(network, data):
     assert moved < 1e-4
 
 
-def test_bar_shows_figures(network, data, capsys):
-    training.fit(network, *data, max_epochs=2, description="Net",
-                 metrics=lambda *_: {"accuracy": 0.5})  # fmt: skip
-    shown = capsys.readouterr().out
-    assert "Net" in shown
-    assert "2/2 epochs" in shown
-    assert "train accuracy 0.5000, valid loss" in shown
+@pytest.mark.parametrize("losses", [[5, 4], [5, 6, 7, 1, 1]])
+def test_bar_shows_figures(network, data, capsys, monkeypatch, losses):
+    """A line an epoch. The bar moves with the batches, and is full when it ends: here after two
+    epochs, or when patience ends it."""
+    with_losses(monkeypatch, losses)
+    updates, real = [], training.tqdm.update
+    monkeypatch.setattr(training.tqdm, "update", lambda bar, n=1: updates.append(n) or real(bar, n))
+    history = training.fit(
+        network, *data, batch_size=20, max_epochs=len(losses), description="Net",
+        metrics=lambda *_: {"accuracy": 0.5},
+    )  # fmt: skip
+    epochs = min(len(losses), 3)
+    assert len(history.epochs) == epochs
+    states = re.split(r"[\r\n]", capsys.readouterr().out.strip())
+    lines = [state for state in states if state.startswith("epoch")]
+    assert [line.partition(" loss")[0] for line in lines] == [
+        f"epoch {number}: train" for number in range(1, epochs + 1)
+    ]
+    assert "train loss 0.0000, train accuracy 0.5000, valid loss 5.0000" in lines[0]
+    bars = [state for state in states if state.startswith("Net")]
+    assert f"|{' ' * 10}|" in bars[0]
+    assert f"epoch 1 of {len(losses)}" in "".join(bars)
+    assert f"|{'█' * 10}|" in bars[-1]
+    assert sum(updates) == 3 * epochs  # batches
 
 
 class Sums(nn.Module):
@@ -384,6 +406,23 @@ def test_rows_come_back_in_order(uneven, device, monkeypatch):
     logits = batches.predict_logits(network, inputs, lengths)
     assert torch.equal(logits.cpu(), lengths.float())
     assert max(rows * columns for _, (rows, columns), _ in network.shapes) <= 300
+
+
+def test_a_part_of_the_training_rows_is_measured(uneven, device, monkeypatch, same):
+    """Where rows have lengths. Neither weights nor validation figures depend on it."""
+    found = []
+    for most in (5000, 100):
+        monkeypatch.setattr(training, "MEASURED_ROWS", most)
+        network, options = Sums().to(device), {"max_epochs": 2, "lr": 0.1, "metrics": count_rows}
+        history = training.fit(network, uneven, uneven, **options)
+        counts = [(row["train_rows"], row["valid_rows"]) for row in history.epochs]
+        assert counts == [(min(600, most), 600)] * 2
+        found.append((network.state_dict(), [row["valid_loss"] for row in history.epochs]))
+    assert equal(found[0][0], found[1][0], same)
+    assert found[0][1] == pytest.approx(found[1][1], abs=0 if device == "cpu" else 1e-6)
+    plain = [uneven[:2]] * 2  # without lengths, all are measured
+    history = training.fit(Sums().to(device), *plain, max_epochs=1, metrics=count_rows)
+    assert history.epochs[0]["train_rows"] == 600
 
 
 def test_embeddings_have_a_learning_rate_of_their_own(device):

@@ -70,11 +70,11 @@ def scores_table(
         for figure, (low, high) in intervals(labels, values).items():
             columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
-    for _, *pair, difference, _, p in mcnemar_table(predictions, labels, against).itertuples():
-        other = pair[pair[0] == against]
-        difference = difference if other == pair[0] else -difference
-        columns[other][f"accuracy, minus {against}"] = f"{difference:+.4f}"
-        columns[other]["p (McNemar, Holm)"] = f"{p:.2g}"
+    for _, *pair, _, _, p in mcnemar_table(predictions, labels, against).itertuples():
+        column = columns[pair[pair[0] == against]]
+        difference = column["accuracy"] - columns[against]["accuracy"]
+        column |= {f"accuracy, minus {against}": f"{difference:+.4f}"}
+        column |= {"p (McNemar, Holm)": f"{p:.2g}"}
     return pd.DataFrame(columns).fillna("")
 
 

@@ -79,9 +79,12 @@ def classifier(name: str, **changes) -> BiRNNClassifier:
 
 def run(name: str, train: tuple, valid: tuple, **changes) -> Result:
     """Train `classifier(name, **changes)` on `train` and measure it on `valid`, both (features,
-    labels). The same arguments give the same result, except for `seconds`."""
+    labels). The same arguments give the same result, except for `seconds`. `KeyboardInterrupt`
+    also where the training, interrupted after an epoch, kept the best one."""
     start = time.perf_counter()
     fitted = classifier(name, **changes).fit(*train, validation=valid)
+    if fitted.stopped_ == "interrupted":
+        raise KeyboardInterrupt
     return measured(name, fitted, valid, time.perf_counter() - start)
 
 
