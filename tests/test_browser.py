@@ -47,7 +47,7 @@ def project(tmp_path, reviews):
 def lab(project):
     """The address of a JupyterLab, as `make lab` starts it."""
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root",
-               f"--port={PORT}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]  # fmt: skip
+               f"--port={PORT}", "--IdentityProvider.token="]  # fmt: skip
     # All cells are in the page, and not only those that are in sight.
     settings = project / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)

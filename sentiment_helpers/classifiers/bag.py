@@ -1,5 +1,6 @@
 """A linear model of words and word pairs: the baseline for networks that read words in order."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -38,6 +39,7 @@ class Bag(nn.Module):
         return total.squeeze(1) + self.bias  # (B,)
 
 
+@dataclass(eq=False, repr=False)  # scikit-learn's own equality and text
 class BagClassifier(NetworkClassifier):
     """A bag of words and pairs of neighbouring words, weighted by inverse document frequency.
 
@@ -57,25 +59,14 @@ class BagClassifier(NetworkClassifier):
     title = "bag of words and pairs"
     max_norm, optimizer = float("inf"), "adam"
 
-    def __init__(
-        self,
-        lr: float = 0.05,
-        batch_size: int = 32,
-        max_epochs: int = 4,
-        patience: int = 2,
-        random_state: int = 1234,
-        device: str = "auto",
-        verbose: bool = False,
-        class_weight: str | dict | None = None,
-    ):
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-        self.class_weight = class_weight
+    lr: float = 0.05
+    batch_size: int = 32
+    max_epochs: int = 4
+    patience: int = 2
+    random_state: int = 1234
+    device: str = "auto"
+    verbose: bool = False
+    class_weight: str | dict | None = None
 
     def build_network(self) -> Bag:
         """A network for the words and pairs in `grams_`, with all weights and idf 0."""

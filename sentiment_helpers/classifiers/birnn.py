@@ -1,5 +1,7 @@
 """The report's recurrent network as a classifier of features."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -7,6 +9,7 @@ from sentiment_helpers.classifiers.base import DROPOUT, MAX_LAYERS, MAX_SIZE, Ne
 from sentiment_helpers.networks import BiRNN
 
 
+@dataclass(eq=False, repr=False)  # scikit-learn's own equality and text
 class BiRNNClassifier(NetworkClassifier):
     """The report's network and training as a scikit-learn classifier of two classes.
 
@@ -29,39 +32,21 @@ class BiRNNClassifier(NetworkClassifier):
         "dropout": DROPOUT,
     }
 
-    def __init__(
-        self,
-        cell_type: str = "gru",
-        num_layers: int = 5,
-        hidden_size: int = 8,
-        dropout: float = 0.05,
-        skip_connections: bool = False,
-        lr: float = 1e-4,
-        batch_size: int = 64,
-        max_epochs: int = 15,
-        patience: int = 2,
-        max_norm: float = 0.75,
-        random_state: int = 1234,
-        device: str = "auto",
-        verbose: bool = False,
-        optimizer: str = "adam",
-        class_weight: str | dict | None = None,
-    ):
-        self.cell_type = cell_type
-        self.num_layers = num_layers
-        self.hidden_size = hidden_size
-        self.dropout = dropout
-        self.skip_connections = skip_connections
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.max_norm = max_norm
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-        self.optimizer = optimizer
-        self.class_weight = class_weight
+    cell_type: str = "gru"
+    num_layers: int = 5
+    hidden_size: int = 8
+    dropout: float = 0.05
+    skip_connections: bool = False
+    lr: float = 1e-4
+    batch_size: int = 64
+    max_epochs: int = 15
+    patience: int = 2
+    max_norm: float = 0.75
+    random_state: int = 1234
+    device: str = "auto"
+    verbose: bool = False
+    optimizer: str = "adam"
+    class_weight: str | dict | None = None
 
     def build_network(self) -> BiRNN:
         """An untrained network for `n_features_in_` features."""

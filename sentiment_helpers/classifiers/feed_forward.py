@@ -1,5 +1,7 @@
 """The report's feed-forward network, and the classifier that trains it."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,7 @@ class FeedForward(nn.Module):
         return self.out(h).squeeze(1)  # (B,)
 
 
+@dataclass(eq=False, repr=False)  # scikit-learn's own equality and text
 class FeedForwardClassifier(NetworkClassifier):
     """The report's second assignment as a scikit-learn classifier of two classes.
 
@@ -45,33 +48,18 @@ class FeedForwardClassifier(NetworkClassifier):
 
     ranges = NetworkClassifier.ranges | {"hidden_size": (1, MAX_SIZE), "dropout": DROPOUT}
 
-    def __init__(
-        self,
-        hidden_size: int = 16,
-        dropout: float = 0.01,
-        lr: float = 1e-4,
-        batch_size: int = 64,
-        max_epochs: int = 21,
-        patience: int = 2,
-        max_norm: float = float("inf"),
-        random_state: int = 1234,
-        device: str = "auto",
-        verbose: bool = False,
-        optimizer: str = "adam",
-        class_weight: str | dict | None = None,
-    ):
-        self.hidden_size = hidden_size
-        self.dropout = dropout
-        self.lr = lr
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.max_norm = max_norm
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-        self.optimizer = optimizer
-        self.class_weight = class_weight
+    hidden_size: int = 16
+    dropout: float = 0.01
+    lr: float = 1e-4
+    batch_size: int = 64
+    max_epochs: int = 21
+    patience: int = 2
+    max_norm: float = float("inf")
+    random_state: int = 1234
+    device: str = "auto"
+    verbose: bool = False
+    optimizer: str = "adam"
+    class_weight: str | dict | None = None
 
     def build_network(self) -> FeedForward:
         """An untrained network for `n_features_in_` features."""

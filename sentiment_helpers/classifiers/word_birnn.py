@@ -1,5 +1,6 @@
 """A recurrent network that reads every word in order, as a classifier of ids."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -27,6 +28,7 @@ from sentiment_helpers.networks import WordBiRNN
 MIN_WORD_COUNT = 2  # times that a word with a vector of its own occurs in the training reviews
 
 
+@dataclass(eq=False, repr=False)  # scikit-learn's own equality and text
 class WordBiRNNClassifier(NetworkClassifier):
     """Reads reviews word by word, as ids (N, T) from `TokenIds`, with vectors that it tunes.
 
@@ -61,57 +63,30 @@ class WordBiRNNClassifier(NetworkClassifier):
     prediction_dtype = torch.float32  # float64 takes twice as long
     settings = (*NetworkClassifier.settings, "embedding_lr", "schedule")
 
-    def __init__(
-        self,
-        embeddings: Glove | None = None,
-        cell_type: str = "lstm",
-        num_layers: int = 1,
-        hidden_size: int = 64,
-        dropout: float = 0.2,
-        skip_connections: bool = False,
-        pooling: str = "attention+max",
-        layer_dropout: float = 0.2,
-        output_dropout: float = 0.5,
-        word_dropout: float = 0.3,
-        shortcut: bool = True,
-        domain_size: int = 100,
-        embedding_lr: float = 1e-3,
-        lr: float = 2e-3,
-        schedule: str = "linear",
-        batch_size: int = 64,
-        max_epochs: int = 4,
-        patience: int = 2,
-        max_norm: float = 1.0,
-        random_state: int = 1234,
-        device: str = "auto",
-        verbose: bool = False,
-        optimizer: str = "adam",
-        class_weight: str | dict | None = None,
-    ):
-        self.embeddings = embeddings
-        self.cell_type = cell_type
-        self.num_layers = num_layers
-        self.hidden_size = hidden_size
-        self.dropout = dropout
-        self.skip_connections = skip_connections
-        self.pooling = pooling
-        self.layer_dropout = layer_dropout
-        self.output_dropout = output_dropout
-        self.word_dropout = word_dropout
-        self.shortcut = shortcut
-        self.domain_size = domain_size
-        self.embedding_lr = embedding_lr
-        self.lr = lr
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.max_epochs = max_epochs
-        self.patience = patience
-        self.max_norm = max_norm
-        self.random_state = random_state
-        self.device = device
-        self.verbose = verbose
-        self.optimizer = optimizer
-        self.class_weight = class_weight
+    embeddings: Glove | None = None
+    cell_type: str = "lstm"
+    num_layers: int = 1
+    hidden_size: int = 64
+    dropout: float = 0.2
+    skip_connections: bool = False
+    pooling: str = "attention+max"
+    layer_dropout: float = 0.2
+    output_dropout: float = 0.5
+    word_dropout: float = 0.3
+    shortcut: bool = True
+    domain_size: int = 100
+    embedding_lr: float = 1e-3
+    lr: float = 2e-3
+    schedule: str = "linear"
+    batch_size: int = 64
+    max_epochs: int = 4
+    patience: int = 2
+    max_norm: float = 1.0
+    random_state: int = 1234
+    device: str = "auto"
+    verbose: bool = False
+    optimizer: str = "adam"
+    class_weight: str | dict | None = None
 
     def build_network(self) -> WordBiRNN:
         """An untrained network for the words in `ids_`, without their vectors."""
