@@ -254,7 +254,7 @@ def test_numpys_numbers_are_taken(tmp_path):
     numbers = {
         "hidden_size": np.int64(4), "batch_size": np.int32(16), "max_epochs": np.int8(2),
         "patience": np.uint8(2), "lr": np.float32(0.02), "max_norm": np.float64(np.inf),
-        "random_state": np.int64(3), "dropout": np.float32(0.1),
+        "random_state": np.int64(3), "dropout": np.float32(0.1), "class_weight": "balanced",
     }  # fmt: skip
     layers = {"num_layers": np.int64(2)}
     words = layers | {"domain_size": np.int64(2), "word_dropout": np.float64(0.1)}
