@@ -65,17 +65,16 @@ def _content(model: Pipeline | Blend) -> dict:
             "weights": model.weights_.tolist(),
             "intercept": model.intercept_,
         }
-    if not isinstance(model, Pipeline):
-        kind = type(model).__name__
-        instead = " by itself: save make_pipeline(MeanEmbedding(glove), classifier)"
-        instead = ": save its best_estimator_" if kind.endswith("SearchCV") else instead
-        raise ValueError(f"a {kind} cannot be saved{instead}")
-    kinds = [type(step).__name__ for _, step in model.steps]
+    is_pipeline = isinstance(model, Pipeline)
+    steps = model.steps if is_pipeline else [("", model)]
+    kinds = [type(step).__name__ for _, step in steps]
     if len(kinds) != 2 or kinds[0] not in TRANSFORMERS or kinds[1] not in CLASSIFIERS:
-        foreign = [kind for kind in kinds if kind not in TRANSFORMERS | CLASSIFIERS]
+        foreign = [kind for kind in kinds if kind not in TRANSFORMERS | CLASSIFIERS] or kinds
+        search = any(kind.endswith("SearchCV") for kind in kinds)
         raise ValueError(
-            f"a pipeline with {' and '.join(foreign or kinds)} cannot be saved: its steps must be "
-            f"one of {', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)}"
+            f"a {'pipeline with ' * is_pipeline}{' and '.join(foreign)} cannot be saved: save "
+            f"{'its best_estimator_, in ' if search else ''}a pipeline of one of "
+            f"{', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)}"
         )
     states = [step.get_state() for _, step in model.steps]
     weights = states[1].pop("weights")

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
@@ -329,23 +331,39 @@ def test_refused_bytes(tmp_path, content):
         load(tmp_path / "m.pt")
 
 
+STEPS = ".* pipeline of one of MeanEmbedding, TokenIds and one of BagClassifier, BiRNNClassifier, "
+
+
 def test_what_cannot_be_saved(model, glove, tmp_path):
     """Each is answered with what to save instead."""
     tfidf = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["good", "bad"], [1, 0])
     blend = Blend([("one", model), ("TF-IDF", tfidf)]).fit(["good", "bad"], [1, 0])
     for refused, says in [
-        (tfidf, "with TfidfVectorizer and LogisticRegression cannot be saved: .* one of MeanEmb"),
+        (tfidf, "with TfidfVectorizer and LogisticRegression cannot be saved: .* of MeanEmbedding"),
         (blend, "with TfidfVectorizer and LogisticRegression cannot be saved"),
         (make_pipeline(model[0], DummyClassifier()), "with DummyClassifier cannot be saved"),
         (make_pipeline(*model, "passthrough"), "with str cannot be saved"),
         (make_pipeline(model[0]), "with MeanEmbedding cannot be saved"),
-        (GridSearchCV(model, {}), "a GridSearchCV cannot be saved: save its best_estimator_"),
-        (model[-1], r"by itself: .* make_pipeline\(MeanEmbedding\(glove\), classifier\)"),
-        (model[0], "a MeanEmbedding cannot be saved by itself"),
-        (None, "a NoneType cannot be saved by itself"),
+        (
+            GridSearchCV(model, {}),
+            f"a GridSearchCV cannot be saved: save its best_estimator_{STEPS}",
+        ),
+        (RandomizedSearchCV(model, {}), "a RandomizedSearchCV .*: save its best_estimator_"),
+        (
+            make_pipeline(model[0], GridSearchCV(model[-1], {})),
+            f"a pipeline with GridSearchCV cannot be saved: save its best_estimator_{STEPS}",
+        ),
+        (model[-1], f"a BiRNNClassifier cannot be saved: save a{STEPS}"),
+        (model[0], f"a MeanEmbedding cannot be saved: save a{STEPS}"),
+        (CalibratedClassifierCV(model), f"a CalibratedClassifierCV cannot be saved: save a{STEPS}"),
+        (FrozenEstimator(model), f"a FrozenEstimator cannot be saved: save a{STEPS}"),
+        (make_pipeline(model), "a pipeline with Pipeline cannot be saved"),
+        (model[-1].network_, "a BiRNN cannot be saved"),
+        (None, "a NoneType cannot be saved"),
     ]:
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=says) as error:
             save(refused, tmp_path / "m.pt")
+        assert len(str(error.value).splitlines()) == 1
     for unfitted in [make_pipeline(MeanEmbedding(glove), BiRNNClassifier()), Blend([])]:
         with pytest.raises(NotFittedError):
             save(unfitted, tmp_path / "m.pt")

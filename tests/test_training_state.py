@@ -500,6 +500,7 @@ def train_words(result, resume=None, pause=0.0):
     pt_file.write(outcome(network, history), result)
 
 
+@pytest.mark.slow
 def test_killed_in_several_epochs(path, tmp_path):
     """By SIGKILL, which no program sees coming."""
     killed, undisturbed = tmp_path / "killed.pt", tmp_path / "undisturbed.pt"
