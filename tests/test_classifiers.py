@@ -29,7 +29,10 @@ from sentiment_helpers import (
 )
 from sentiment_helpers.fast import processor
 
-QUICK = {"num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16}
+QUICK = {
+    "num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16,
+    "device": "cpu",
+}  # fmt: skip
 
 
 def make_data(n=120):
@@ -46,7 +49,7 @@ def each_kind(glove, **changes):
     ids = np.random.default_rng(0).integers(0, 8, (120, 6))
     words = {"hidden_size": 4, "domain_size": 2, "max_epochs": 1}
     return [
-        (BiRNNClassifier(**QUICK, **changes), make_data()[0]),
+        (BiRNNClassifier(**QUICK | changes), make_data()[0]),
         (FeedForwardClassifier(max_epochs=1, **changes), make_data()[0]),
         (BagClassifier(max_epochs=1, **changes), ids),
         (WordBiRNNClassifier(glove, **words, **changes), ids),
@@ -55,7 +58,7 @@ def each_kind(glove, **changes):
 
 def test_learns_and_predicts(device):
     X, y = make_data()
-    classifier = BiRNNClassifier(**QUICK, device=device).fit(
+    classifier = BiRNNClassifier(**QUICK | {"device": device}).fit(
         X[:90], y[:90], validation=(X[90:], y[90:])
     )
     assert classifier.score(X, y) > 0.85
@@ -80,16 +83,14 @@ def test_without_validation_a_tenth_is_set_aside():
 def test_bit_for_bit_in_one_process_and_in_two(tmp_path):
     X, y = make_data()
     np.savez(tmp_path / "data.npz", X=X, y=y)
-    first = weights(BiRNNClassifier(**QUICK, device="cpu").fit(X, y))
+    first = weights(BiRNNClassifier(**QUICK).fit(X, y))
     torch.manual_seed(5)
     torch.rand(3)
-    again = BiRNNClassifier(**QUICK, device="cpu")
-    assert torch.equal(first, weights(again.fit(X, y)))
-    assert not torch.equal(first, weights(again.set_params(random_state=1).fit(X, y)))
+    assert torch.equal(first, weights(BiRNNClassifier(**QUICK).fit(X, y)))
+    assert not torch.equal(first, weights(BiRNNClassifier(**QUICK, random_state=1).fit(X, y)))
     code = (
         "import sys, numpy as np, torch; from sentiment_helpers import BiRNNClassifier\n"
-        "data = np.load('data.npz')\n"
-        f"c = BiRNNClassifier(**{QUICK}, device='cpu').fit(data['X'], data['y'])\n"
+        f"data = np.load('data.npz'); c = BiRNNClassifier(**{QUICK}).fit(data['X'], data['y'])\n"
         "weights = [w.flatten() for w in c.network_.state_dict().values()]\n"
         "torch.save(torch.cat(weights), 'weights.pt')"
     )
@@ -253,7 +254,7 @@ def test_numpys_numbers_are_taken(tmp_path):
     numbers = {
         "hidden_size": np.int64(4), "batch_size": np.int32(16), "max_epochs": np.int8(2),
         "patience": np.uint8(2), "lr": np.float32(0.02), "max_norm": np.float64(np.inf),
-        "random_state": np.int64(3), "dropout": np.float32(0.1),
+        "random_state": np.int64(3), "dropout": np.float32(0.1), "class_weight": "balanced",
     }  # fmt: skip
     layers = {"num_layers": np.int64(2)}
     words = layers | {"domain_size": np.int64(2), "word_dropout": np.float64(0.1)}

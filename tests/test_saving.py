@@ -54,11 +54,11 @@ def saved(model, tmp_path_factory):
     return path
 
 
-def test_exactly_the_same_predictions(model, reviews, tmp_path):
+def test_exactly_the_same_predictions(model, reviews, device, same, tmp_path):
     save(model, tmp_path / "m.pt")
     loaded = load(tmp_path / "m.pt")
     texts = reviews["review"][300:600]
-    assert (loaded.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert same(loaded.predict_proba(texts), model.predict_proba(texts))
     saved, again = model[-1], loaded[-1]
     assert again.history_.equals(saved.history_)
     assert again.get_params() == saved.get_params() | {"device": "auto"}
@@ -81,20 +81,23 @@ def test_files_without_the_newest_parameters(saved, model, tmp_path):
         assert {one[-1].optimizer for one in members} == {"adam"}
 
 
-@pytest.mark.parametrize("kind", [BiRNNClassifier, FeedForwardClassifier, BagClassifier])
-@pytest.mark.parametrize("labels", [(0, 1), ("bad", "good")])
-def test_trained_saved_loaded_and_scored(kind, labels, glove, device, same, tmp_path):
-    """With parameters that no default is, on each device."""
-    choices = {"class_weight": dict(zip(labels, (0.5, np.float32(2)), strict=True))}
+KINDS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trained_saved_loaded_and_scored(kind, glove, device, same, tmp_path):
+    """On each device, with other parameters than the defaults."""
+    choices = {"class_weight": {0: 0.5, 1: np.float32(2)}, "max_epochs": 1, "device": device}
     choices |= {"optimizer": "rmsprop"} if kind is not BagClassifier else {}
-    classifier = kind(max_epochs=1, device=device, **choices)
+    choices |= {"embeddings": glove, "hidden_size": 4} if kind is WordBiRNNClassifier else {}
     texts = ["good film", "dull film", "film not bad", "bad film"] * 9
-    reader = TokenIds(glove) if kind is BagClassifier else MeanEmbedding(glove)
-    model = make_pipeline(reader, classifier).fit(texts, [labels[1], labels[0]] * 18)
+    reader = MeanEmbedding if kind in (BiRNNClassifier, FeedForwardClassifier) else TokenIds
+    model = make_pipeline(reader(glove), kind(**choices)).fit(texts, [1, 0] * 18)
     save(model, tmp_path / "m.pt")
     loaded = load(tmp_path / "m.pt")
     assert next(loaded[-1].network_.parameters()).device.type == device
-    assert loaded[-1].get_params() == model[-1].get_params() | {"device": "auto"}
+    for name in set(choices) - {"device", "embeddings"}:
+        assert getattr(loaded[-1], name) == choices[name]
     expected = model.predict_proba(texts)
     assert same(loaded.predict_proba(texts), expected)
     (tmp_path / "reviews.csv").write_text("\n".join(["review", *texts]), "utf-8")
@@ -398,12 +401,15 @@ def saved_words(words_model, tmp_path_factory):
     return path
 
 
-def test_a_network_that_reads_words_predicts_the_same(words_model, saved_words, reviews):
+def test_a_network_that_reads_words_predicts_the_same(
+    words_model, saved_words, reviews, device, same
+):
     """Without any GloVe table; its vectors are kept as float16."""
     model, loaded = words_model, load(saved_words)
     texts = [*reviews["review"][300:500], "", "not-so-good café"]
-    assert (loaded.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert same(loaded.predict_proba(texts), model.predict_proba(texts))
     assert loaded[-1].title == model[-1].title
     content = torch.load(saved_words, weights_only=True)
     assert content["state_dict"]["embedding.weight"].dtype == torch.float16
+    loaded[-1].network_.cpu()
     assert torch.equal(loaded[-1].network_.embedding.weight, model[-1].network_.embedding.weight)

@@ -11,7 +11,7 @@ from torch.nn.functional import embedding_bag
 from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
 from sentiment_helpers.features import UNKNOWN, increasing
 
-MIN_REVIEWS = 2  # of training that contain a word or pair with a weight
+MIN_REVIEWS = 2  # training reviews that contain a word or pair with a weight
 REVIEWS_AT_ONCE = 2048  # looked up together, which bounds the memory
 
 

@@ -19,11 +19,11 @@ class BiRNNClassifier(NetworkClassifier):
         cell_type, num_layers, hidden_size, dropout, skip_connections: see `networks.BiRNN`.
         lr, batch_size, max_epochs, patience, max_norm, optimizer: see `training.fit`.
         random_state: seeds weights, order and dropout. The same data and parameters give the same
-            weights, bit for bit on one CPU with the same number of threads, in any process.
+            weights, bit for bit on one CPU with as many threads, in any process or thread.
         device: "auto" is CUDA where there is a GPU, otherwise the CPU; or any name PyTorch knows.
         verbose: show a progress bar with each epoch's figures.
-        class_weight: None, "balanced" or a weight by label, as in scikit-learn, from the labels of
-            the training rows. It weights both losses, no other figure.
+        class_weight: None, "balanced" or a weight by label, as in scikit-learn, where the training
+            rows are counted. It weights both losses, and no other figure.
     """
 
     ranges = NetworkClassifier.ranges | {

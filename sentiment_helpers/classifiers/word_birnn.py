@@ -25,7 +25,7 @@ from sentiment_helpers.features import (
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import WordBiRNN
 
-MIN_WORD_COUNT = 2  # times that a word with a vector of its own occurs in the training reviews
+MIN_WORD_COUNT = 2  # of a word with a vector of its own, in the training reviews
 
 
 @dataclass(eq=False, repr=False)  # scikit-learn's own equality and text

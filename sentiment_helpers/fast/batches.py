@@ -20,9 +20,8 @@ SORTED_BATCHES = 50  # batches whose rows are sorted by length
 
 
 class Rows(NamedTuple):
-    """Inputs (N, …), labels (N,) float32 of 0 and 1, lengths (N,) int64 on the CPU: how many
-    leading columns of a row are no padding; None: all; and what each row's loss is multiplied by,
-    weights (N,) float32; None: 1."""
+    """Inputs (N, …) and labels (N,) float32 of 0 and 1; perhaps lengths (N,) int64 on the CPU: how
+    many leading columns are no padding; and weights (N,) float32 of the rows in the loss."""
 
     inputs: Tensor
     labels: Tensor
