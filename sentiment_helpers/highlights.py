@@ -61,8 +61,9 @@ class Highlights:
     def _parts(self) -> dict[str, list[str]]:
         """The colours of the words in each part, by its heading."""
         heading = (
-            f"read as positive with probability {self.probability:.3f}; a word moved this to "
-            "positive (blue) or negative (orange):"
+            f"read as {'positive' if self.probability > 0.5 else 'negative'} (probability of "
+            f"positive {self.probability:.2f}); a word moved this to positive (blue) or negative "
+            "(orange):"
         )
         parts = {heading: _colours(self.words["effect"], BLUE, ORANGE)}
         if "attention" in self.words:

@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.classifiers.bag import BagClassifier
+from sentiment_helpers.classifiers.base import ORIGIN
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
@@ -21,7 +22,8 @@ HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
 TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
 CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
 CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
-ADDED = {"optimizer": "adam", "class_weight": None}  # parameters that older files do not have
+# What older files do not have, with the values that are read instead.
+ADDED = {"optimizer": "adam", "class_weight": None} | dict.fromkeys(ORIGIN, 0)
 
 
 def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:

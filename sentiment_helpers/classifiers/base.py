@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from inspect import signature
 from typing import ClassVar, Self
 
@@ -25,6 +26,7 @@ from sentiment_helpers.training import fit
 
 MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # the most features or hidden units, and layers
 DROPOUT = (0.0, 0.999)
+ORIGIN = ("n_train", "n_valid", "trained")  # where a model comes from; older files do not say
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -58,6 +60,8 @@ class NetworkClassifier(LogOddsClassifier):
         network_: the trained network, with the weights of the best epoch.
         history_: a table with a row for each epoch; columns as in `training.History.epochs`.
         best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
+        n_train_, n_valid_: how many rows it learned from, and how many chose the epoch.
+        trained_: when `fit` ended, in seconds as from `time.time()`. All three are 0 if unknown.
     """
 
     ranges: ClassVar[dict[str, tuple]] = {
@@ -119,6 +123,7 @@ class NetworkClassifier(LogOddsClassifier):
         self.best_epoch_ = history.best_epoch
         self.stopped_ = history.stopped
         self.valid_probabilities_ = history.probabilities
+        self.n_train_, self.n_valid_, self.trained_ = len(y), len(y_valid), int(time.time())
         return self
 
     def decision_function(self, X) -> np.ndarray:
@@ -149,6 +154,7 @@ class NetworkClassifier(LogOddsClassifier):
             "history": json.dumps(self.history_.reset_index().to_dict("records")),
             "best_epoch": self.best_epoch_,
             "stopped": self.stopped_,
+            **{name: getattr(self, f"{name}_") for name in ORIGIN},
         }
 
     @classmethod
@@ -171,6 +177,9 @@ class NetworkClassifier(LogOddsClassifier):
         check_range("best_epoch", state["best_epoch"], 1, len(classifier.history_))
         classifier.best_epoch_ = state["best_epoch"]
         classifier.stopped_ = state["stopped"]
+        for name in ORIGIN:
+            check_range(name, state.get(name, 0), 0, 2**37)  # in seconds, the year 6325
+            setattr(classifier, f"{name}_", state.get(name, 0))
         return classifier
 
     @classmethod
