@@ -1,4 +1,4 @@
-"""Scores files of reviews with saved models, and shows what the models are."""
+"""Scores reviews with saved models, and shows what the models are."""
 
 import argparse
 import json
@@ -8,37 +8,29 @@ import signal
 import sys
 import threading
 import warnings
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from importlib.metadata import distributions
+from itertools import islice
+from textwrap import fill, indent
 
 import sentiment_helpers as sh
 from sentiment_helpers.storage.files import FileError, one_line, sentence
 
+PROGRAM = "python -m sentiment_helpers"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `python -m sentiment_helpers`; the exit status is 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m sentiment_helpers", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    score = commands.add_parser("score", help="score the reviews of a CSV or tab-separated file")
-    score.add_argument("model", help="a .pt file that sentiment_helpers.save wrote")
-    score.add_argument("reviews", help="a file, also as .gz or .zip; - is standard input")
-    score.add_argument("--output", help="file for the reviews and their predictions, compressed "
-                       "if it ends in .gz; - is standard output")  # fmt: skip
-    score.add_argument("--force", action="store_true", help="replace an existing output")
-    score.add_argument("--column", default="review", help="the column of reviews (review)")
-    score.add_argument("--encoding", default="utf-8", help="of the file, such as cp1252 (utf-8)")
-    score.add_argument("--workers", type=_count, default=1, help="processes that score (1)")
-    score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
-    show = commands.add_parser("show", help="show what models are, and their validation figures")
-    show.add_argument("models", nargs="+", help=".pt files")
-    for command in (score, show):
-        command.add_argument("--debug", action="store_true", help="show where an error came from")
     for stream, mode in [("stdin", "r"), ("stdout", "w"), ("stderr", "w")]:
         if getattr(sys, stream) is None:  # closed by the calling process
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115
+    parser = _parser()
     options = parser.parse_args(arguments)
-    if options.command == "score" and options.json and options.output == "-":
-        score.error("--json and --output - would both write to standard output")
+    if options.run is _score and options.json and options.output == "-":
+        parser.error("--json and --output - would both write to standard output")
     try:
-        (_score if options.command == "score" else _show)(options)
+        options.run(options)
         sys.stdout.flush()  # here, where an error is still reported
         return 0
     except KeyboardInterrupt:
@@ -57,6 +49,44 @@ def main(arguments: list[str] | None = None) -> int:
         return 2 if bad_input else 1
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    versions = [found.version for found in distributions(name="sentiment-helpers")]
+    version = f"sentiment_helpers {versions[0] if versions else '(not installed)'}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(required=True)
+    score = _command(commands, _score, "models/RNN.pt reviews.csv --output scored.csv")
+    score.add_argument("model", help="a .pt file that sentiment_helpers.save wrote")
+    score.add_argument("reviews", help="a file, also as .gz or .zip; - is standard input")
+    score.add_argument("--output", help="file for the reviews and their predictions, compressed "
+                       "if it ends in .gz; - is standard output")  # fmt: skip
+    score.add_argument("--force", action="store_true", help="replace an existing output")
+    score.add_argument("--column", default="review", help="the column of reviews (review)")
+    score.add_argument("--encoding", default="utf-8", help="of the file, such as cp1252 (utf-8)")
+    score.add_argument("--workers", type=_count, default=1, help="processes that score (1)")
+    score.add_argument("--json", action="store_true", help="print the figures as a line of JSON")
+    predict = _command(commands, _predict, 'models/RNN.pt "What a film!"')
+    predict.add_argument("model", help="a .pt file")
+    predict.add_argument("texts", nargs="*", help="reviews; without one, or with -, each line of "
+                         "standard input is a review, in UTF-8, up to a line feed. A blank line "
+                         "is printed for a blank review")  # fmt: skip
+    show = _command(commands, _show, "models/RNN.pt models/Blend.pt")
+    show.add_argument("models", nargs="+", help=".pt files")
+    return parser
+
+
+def _command(commands, run: Callable, example: str) -> argparse.ArgumentParser:
+    name, what = run.__name__.strip("_"), run.__doc__
+    example = f"example:\n  {PROGRAM} {name} {example}"
+    layout = argparse.RawDescriptionHelpFormatter  # does not break the example
+    command = commands.add_parser(
+        name, help=what, description=what, epilog=example, formatter_class=layout
+    )
+    command.add_argument("--debug", action="store_true", help="show where an error came from")
+    command.set_defaults(run=run)
+    return command
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 to 1024")
@@ -64,12 +94,18 @@ def _count(text: str) -> int:
 
 
 def _score(options: argparse.Namespace) -> None:
+    """Score the reviews of a CSV or tab-separated file."""
     report = sh.score_csv(
         sh.load(options.model), options.reviews, options.output, column=options.column,
         encoding=options.encoding, workers=options.workers, overwrite=options.force,
         verbose=sys.stderr.isatty(),
     )  # fmt: skip
     print(report, file=sys.stderr)
+    wrote = "nothing: --output FILE keeps the predictions"
+    if options.output:
+        place = "standard output" if options.output == "-" else one_line(options.output)
+        wrote = f"{report.rows:,} rows with probability and prediction to {place}"
+    print(f"wrote {wrote}", file=sys.stderr)
     if options.json:
         names = "rows scored empty without_known_word known_words undecided unreadable"
         figures = {name: getattr(report, name) for name in f"{names} rows_per_second".split()}
@@ -79,19 +115,69 @@ def _score(options: argparse.Namespace) -> None:
         print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
 
 
+def _predict(options: argparse.Namespace) -> None:
+    """Print the probability of positive for each text, a line each."""
+    from sentiment_helpers.scoring import ROWS_AT_ONCE, score_texts
+
+    model, texts, size = sh.load(options.model), iter(options.texts), ROWS_AT_ONCE
+    if options.texts in ([], ["-"]):
+        texts = _lines_of_stdin()
+        size = 1 if sys.stdin.isatty() else size  # a line that is typed is answered at once
+    while block := list(islice(texts, size)):
+        probabilities, _ = score_texts(model, block)
+        print(*("" if p != p else p for p in probabilities.tolist()), sep="\n", flush=True)
+
+
+def _lines_of_stdin() -> Iterator[str]:
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            raise FileError(f"line {number} of standard input is not UTF-8 text") from None
+
+
 def _show(options: argparse.Namespace) -> None:
+    """Show what models are, what they learned from, and their validation figures."""
     for path in options.models:
-        model = sh.load(path)
-        if isinstance(model, sh.Blend):
-            weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
-            print(f"{path}: {one_line(model.title)}\n  weights of their log-odds: {weights}")
-            continue
-        best = model[-1].history_.loc[model[-1].best_epoch_]
-        print(
-            f"{path}: {model[-1]}\n  validation accuracy {best.valid_accuracy:.4f}, "
-            f"F1 {best.valid_f1:.4f}, AUC {best.valid_roc_auc:.4f}, loss {best.valid_loss:.4f} "
-            f"(epoch {best.name} of {len(model[-1].history_)})"
-        )
+        print(one_line(path), indent(_described(sh.load(path)), "  "), sep="\n")
+
+
+def _described(model, is_member: bool = False) -> str:
+    """What a model is, in lines; of a blend's member, the parameters are left out."""
+    if isinstance(model, sh.Blend):
+        weights = ", ".join(f"{weight:.2f}" for weight in model.weights_)
+        lines = [f"blend: {one_line(model.title)}"]
+        lines += [f"weights of their log-odds: {weights}; added to the sum: {model.intercept_:.2f}"]
+        for name, member in model.models:
+            lines += [f"{one_line(name)}:", indent(_described(member, is_member=True), "  ")]
+        return "\n".join(lines)
+    reader, last = model
+    names = last.get_params().keys() - {"embeddings", "device", "verbose"}
+    values = ", ".join(f"{k}={v!r}" for k, v in vars(last).items() if k in names)
+    learned, when, best = "unknown", "unknown", last.history_.loc[last.best_epoch_]
+    if last.trained_:
+        learned = f"{last.n_train_:,} reviews; {last.n_valid_:,} others chose the epoch"
+        when = f"{datetime.fromtimestamp(last.trained_):%Y-%m-%d %H:%M}"
+    if isinstance(reader, sh.MeanEmbedding):
+        read, kind = "the mean of its words' vectors", f"words of {one_line(reader.glove_.name)}"
+        count, size = reader.glove_.vectors.shape
+    else:
+        read, kind = f"its words in order, {reader.max_length} at most", "words"
+        kind += " and pairs" * hasattr(last, "grams_")
+        count = len(getattr(last, "ids_", getattr(last, "grams_", ())))
+        size = last.network_.embedding.embedding_dim if count else 0
+    lines = [
+        f"network: {last.title}; {sum(w.numel() for w in last.network_.parameters()):,} weights",
+        *([] if is_member else [fill(f"parameters: {values}", 96, subsequent_indent="  ")]),
+        f"input of a review: {read}",
+        f"vectors: {count:,} {kind}, dimensions: {size}",
+        f"learned from: {learned}",
+        f"trained: {when}",
+        f"validation accuracy {best.valid_accuracy:.4f}, F1 {best.valid_f1:.4f}, "
+        f"AUC {best.valid_roc_auc:.4f}, loss {best.valid_loss:.4f} "
+        f"(reviews that chose epoch {best.name} of {len(last.history_)})",
+    ]
+    return "\n".join(lines)
 
 
 def _interrupt_again(ignored) -> None:

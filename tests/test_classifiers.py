@@ -78,6 +78,9 @@ def test_without_validation_a_tenth_is_set_aside():
     X, y = make_data()
     classifier = BiRNNClassifier(**QUICK).fit(X, y)
     assert len(classifier.valid_probabilities_[1]) == 12
+    assert (classifier.n_train_, classifier.n_valid_) == (108, 12)
+    classifier.fit(X[:40], y[:40], validation=(X[90:], y[90:]))
+    assert (classifier.n_train_, classifier.n_valid_) == (40, 30)
 
 
 def test_bit_for_bit_in_one_process_and_in_two(tmp_path):

@@ -85,6 +85,23 @@ def test_html_is_escaped_and_coloured(linear):
     assert red > blue
 
 
+@pytest.mark.parametrize(
+    ("text", "heading"),
+    [
+        ("dull dull dull", "read as negative (probability of positive 0.0"),
+        ("dull", "read as negative (probability of positive 0."),
+        ("good good good", "read as positive (probability of positive 0.9"),
+    ],
+)
+def test_heading(linear, text, heading):
+    highlights = highlight_words(linear, text)
+    assert f"<i>{heading}" in highlights._repr_html_()
+    drawn = " ".join(t.get_text() for t in highlights.draw().texts)
+    assert f"{heading}" in drawn
+    assert f" {highlights.probability:.2f}); a word moved this to positive (blue) or" in drawn
+    plt.close("all")
+
+
 def test_figure_holds_every_word_once_in_each_part(network):
     text = " ".join(TEXTS)
     highlights = highlight_words(network, text)

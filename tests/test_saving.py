@@ -2,6 +2,7 @@
 
 import copy
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,10 @@ def test_exactly_the_same_predictions(model, reviews, device, same, tmp_path):
     assert same(loaded.predict_proba(texts), model.predict_proba(texts))
     saved, again = model[-1], loaded[-1]
     assert again.history_.equals(saved.history_)
+    assert (again.n_train_, again.n_valid_) == (saved.n_train_, saved.n_valid_) == (270, 30)
+    assert time.time() - 3600 < again.trained_ == saved.trained_ <= time.time()
+    save(loaded, tmp_path / "again.pt")
+    assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "m.pt").read_bytes()
     assert again.get_params() == saved.get_params() | {"device": "auto"}
     assert (again.best_epoch_, again.classes_.tolist()) == (saved.best_epoch_, [0, 1])
 
@@ -70,9 +75,15 @@ def test_files_without_the_newest_parameters(saved, model, tmp_path):
     content = pt_file.read(saved)
     for name in ("optimizer", "class_weight"):
         del last(content)["parameters"][name]
+    for name in ("n_train", "n_valid", "trained"):
+        del last(content)[name]
     pt_file.write(content, tmp_path / "old.pt")
     old = load(tmp_path / "old.pt")
     assert old[-1].get_params() == model[-1].get_params() | {"device": "auto"}
+    assert (old[-1].n_train_, old[-1].n_valid_, old[-1].trained_) == (0, 0, 0)
+    save(old, tmp_path / "again.pt")
+    assert last(pt_file.read(tmp_path / "again.pt"))["trained"] == 0
+    assert load(tmp_path / "again.pt")[-1].trained_ == 0
     texts = ["A good film.", "", "bad"]
     assert (old.predict_proba(texts) == model.predict_proba(texts)).all()
     for member in (load(ROOT / "models" / f"{name}.pt") for name in ("RNNSkip-report", "Blend")):
@@ -190,6 +201,12 @@ CHANGES = {
     "no history": (lambda c: last(c).update(history="x"), "Expecting value"),
     "nested": (lambda c: last(c).update(history="[" * 10**6), "recursion"),
     "epoch": (lambda c: last(c).update(best_epoch=7), "best_epoch is 7"),
+    "rows": (lambda c: last(c).update(n_train=-1), "n_train is -1; it must be"),
+    "no rows": (lambda c: last(c).update(n_valid=None), "n_valid is None"),
+    "true rows": (lambda c: last(c).update(n_valid=True), "n_valid is True"),
+    "when": (lambda c: last(c).update(trained="today"), "trained is 'today'"),
+    "a fraction": (lambda c: last(c).update(trained=1.5), r"trained is 1\.5"),
+    "far away": (lambda c: last(c).update(trained=10**18), "trained is 1000000"),
     "words": (lambda c: first(c).update(words="a\na"), "distinct words are needed"),
     "vectors": (lambda c: vectors(c, first(c)["vectors"].float()), OTHER),
     "columns": (lambda c: vectors(c, first(c)["vectors"][:, :7]), "features"),

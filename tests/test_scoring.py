@@ -2,12 +2,15 @@
 
 import csv
 import gzip
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import zipfile
+from datetime import datetime
+from importlib.metadata import version
 from threading import Thread
 
 import pandas as pd
@@ -15,9 +18,13 @@ import pytest
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import (
+    BagClassifier,
     BiRNNClassifier,
     Blend,
+    FeedForwardClassifier,
     MeanEmbedding,
+    TokenIds,
+    WordBiRNNClassifier,
     evaluate,
     load_glove,
     load_reviews,
@@ -518,9 +525,91 @@ def test_plain_lines_and_show(model_file, rated_file, tmp_path, capsys):
     assert shown.out == ""
     assert "2,000 rows: 2,000 scored, 0 empty" in shown.err
     assert ", accuracy 0." in shown.err
+    assert shown.err.endswith(f"\nwrote 2,000 rows with probability and prediction to {output}\n")
     assert len(pd.read_csv(output, sep="\t")) == 2000
+    assert main(["score", model_file, str(rated_file)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err.endswith("\nwrote nothing: --output FILE keeps the predictions\n")
+    assert shown.out == ""
+
+
+def test_show(model, model_file, glove, tmp_path, capsys):
+    """All that a file says; what an older one does not say is unknown."""
     assert main(["show", model_file]) == 0
-    assert "validation accuracy 0." in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    last, best = model[-1], model[-1].history_.loc[model[-1].best_epoch_]
+    words, size = model[0].glove_.vectors.shape
+    for part in [
+        f"{model_file}\n  network: GRU 5×8; 6,353 weights\n  parameters: cell_type='gru', ",
+        "lr=0.003,",
+        f"\n  vectors: {words:,} words of glove.6B.50d, dimensions: {size}\n",
+        "\n  learned from: 900 reviews; 100 others chose the epoch\n",
+        f"\n  trained: {datetime.fromtimestamp(last.trained_):%Y-%m-%d %H:%M}\n",
+        f"\n  validation accuracy {best.valid_accuracy:.4f}, F1 {best.valid_f1:.4f}, AUC "
+        f"{best.valid_roc_auc:.4f}, loss {best.valid_loss:.4f} (reviews that chose epoch",
+    ]:
+        assert part in shown
+    texts, labels = ["good film", "bad dull film"] * 9, [1, 0] * 9
+    for classifier, says in [
+        (WordBiRNNClassifier(glove, max_epochs=1, domain_size=2), "4 words, dimensions: 5"),
+        (BagClassifier(max_epochs=1), "7 words and pairs, dimensions: 1"),
+        (FeedForwardClassifier(max_epochs=1), "0 words, dimensions: 0"),  # it reads ids as features
+    ]:
+        reads = make_pipeline(TokenIds(glove, max_length=7), classifier).fit(texts, labels)
+        save(reads, tmp_path / "m.pt")
+        assert main(["show", str(tmp_path / "m.pt")]) == 0
+        shown = capsys.readouterr().out
+        assert f"its words in order, 7 at most\n  vectors: {says}\n" in shown
+        assert "embeddings" not in shown
+    assert main(["show", "models/RNN.pt", "models/RNN-report.pt"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\n  learned from: ") == shown.count("\n  trained: ") == 2
+
+
+LINES = "Good film\n\n \r\ncaf\xe9, bad\x85dull"
+
+
+@pytest.mark.parametrize(
+    ("texts", "given", "read"),
+    [
+        (["What a film!", " ", "bad\nfilm"], "ignored\n", ["What a film!", "", "bad film"]),
+        ([], LINES, ["Good film", "", "", "caf\xe9, bad\x85dull"]),
+        (["-"], LINES + "\n", ["Good film", "", "", "caf\xe9, bad\x85dull"]),
+        ([], "", []),
+        (["--", "-bad"], "", ["-bad"]),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 8192])
+def test_predict(model, model_file, capsys, monkeypatch, texts, given, read, size):
+    """A probability a line, as in a scored file; where a review is blank, a blank line."""
+    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", size)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+    assert main(["predict", model_file, *texts]) == 0
+    *lines, end = capsys.readouterr().out.split("\n")
+    assert end == ""
+    assert [bool(line) for line in lines] == [bool(text) for text in read]
+    expected = [model.predict_proba([text])[0, 1] for text in read if text]
+    assert [float(line) for line in lines if line] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [b"caf\xe9 good", "good".encode("utf-16")])
+def test_lines_that_are_no_utf_8(model_file, capsys, monkeypatch, wrong):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"good\n" + wrong + b"\n")))
+    assert main(["predict", model_file]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "line 2 of standard input is not UTF-8 text\n")
+
+
+def test_help_and_version(capsys):
+    for command in ("score", "predict", "show"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        example = f"\n  python -m sentiment_helpers {command} models/RNN.pt"
+        assert example in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"sentiment_helpers {version('sentiment-helpers')}\n"
 
 
 def test_without_data_folder_or_vectors(model_file, rated_file, tmp_path):
@@ -548,6 +637,10 @@ def test_models_together_on_the_command_line(model, reviews, tmp_path, capsys):
     assert main(["show", str(tmp_path / "both.pt")]) == 0
     shown = capsys.readouterr().out
     assert f"averages + again\n  weights of their log-odds: {both.weights_[0]:.2f}, " in shown
+    member = "\n  again:\n    network: GRU 5×8; 6,353 weights\n    input of a review: the mean "
+    assert member in shown
+    assert shown.count("\n    learned from: 900 reviews") == 2
+    assert "parameters" not in shown
     rows.to_csv(tmp_path / "in.csv", index=False)
     command = ["score", str(tmp_path / "both.pt"), str(tmp_path / "in.csv"), "--json"]
     assert main(command) == 0
