@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -243,6 +244,24 @@ def test_figures_of_the_readme_stand_in_the_notebooks():
     figures = set(re.findall(r"\b0\.\d{4}\b", README))
     assert figures
     assert [figure for figure in figures if figure.rstrip("0") not in outputs] == []
+
+
+def test_an_installed_package_has_its_data_and_its_types():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    files = [
+        PACKAGE.parent.joinpath(*package.split("."), name)
+        for package, names in tools["setuptools"]["package-data"].items()
+        for name in names
+    ]
+    assert files == [PACKAGE / "py.typed", PACKAGE / "report" / "report_results.csv"]
+    assert all(file.is_file() for file in files)
+
+
+def test_the_changelog_is_short_and_names_the_version():
+    lines = (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## {version}" in lines
+    assert len(lines) < 40
 
 
 def test_requirements_are_exact_and_torch_is_pinned():
