@@ -191,7 +191,7 @@ def _rows(block: str, line: int, size: int) -> tuple[list[str], np.ndarray]:
         table = csv.read_csv(
             # At its beginning, the parser would leave out U+FEFF, which a word may begin with.
             pyarrow.BufferReader(f"\n{block}".encode("latin-1")),
-            read_options=csv.ReadOptions(column_names=names),
+            read_options=csv.ReadOptions(column_names=names, block_size=2**23),
             parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
             convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
         )
