@@ -9,7 +9,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to run as root, the only user of many containers, without this option.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run full study test fuzz lab bench notebooks
+.PHONY: run full study test slow fuzz lab bench notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml
@@ -43,13 +43,19 @@ full: .venv/ready  ## both notebooks at their default parameters; the models go 
 study: .venv/ready  ## depths, skip connections and poolings with five seeds; resumes an earlier run
 	$(BIN)/python -m sentiment_helpers.report models/study.json
 
-test: .venv/ready  ## the whole test suite
+PYTEST := $(BIN)/python -m pytest
+# A file's tests share trained models, so they stay in one process; the files keep their order.
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=5
+
+test: .venv/ready  ## lint and all tests but the slow ones
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
-		--cov=sentiment_helpers --cov-fail-under=95 --durations=5
+	$(PYTEST) $(PARALLEL) -m "not slow" --cov=sentiment_helpers --cov-fail-under=95
+
+slow: .venv/ready  ## the slow tests: killed processes, memory, clusters, the notebooks in Colab
+	$(PYTEST) $(PARALLEL) -m slow
 
 fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks/RELIABILITY.md
-	$(BIN)/python -m pytest -m fuzz --hypothesis-profile=fuzz --durations=0
+	$(PYTEST) -m fuzz --hypothesis-profile=fuzz --durations=0
 
 lab: .venv/ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ALLOW_ROOT)

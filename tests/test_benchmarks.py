@@ -66,6 +66,7 @@ def test_the_recipe_reads_reviews_as_this_package_does(reviews):
         assert recipe_text.tokens(review) == tokens(review)
 
 
+@pytest.mark.slow
 def test_growth(tmp_path):
     runs = growth.grow(rows=40)
     assert [list(by_rows) for by_rows in runs.values()] == [[40, 80, 160, 320]] * 3

@@ -487,6 +487,7 @@ def peak_of_scoring(source, folder):
         return int(scored.stdout), sum(1 for _ in csv.reader(io.TextIOWrapper(file))) - 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(cases, tried, tmp_path):
     """The bundled reviews again and again, five times as many the second time."""
     reviews, peaks = load_reviews("bundled"), []

@@ -11,7 +11,7 @@ import pytest
 
 from sentiment_helpers import load, load_glove, save, score_csv
 
-pytestmark = pytest.mark.fuzz
+pytestmark = [pytest.mark.fuzz, pytest.mark.slow]
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "RNN-report.pt"
 

@@ -155,6 +155,7 @@ def repository(tmp_path):
     return f"git+file://{folder}"
 
 
+@pytest.mark.slow
 def test_both_quick_in_colab(parameters, colab, repository, tmp_path):
     """The first cell installs the package, and Colab's own PyTorch and NumPy stay. A quick run
     writes to `runs/`, not to `models/`, and says so on every table. The second notebook compares

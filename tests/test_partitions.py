@@ -68,6 +68,7 @@ def test_as_spark_calls_it(table):
         assert pa.Table.from_pandas(some, schema, preserve_index=False).num_rows == len(some)
 
 
+@pytest.mark.slow
 def test_the_readmes_cluster(reviews, tmp_path):
     """The README's example, word for word but for a smaller model, on two worker processes."""
     section = (ROOT / "README.md").read_text("utf-8").split("**Many files of reviews**")[1]

@@ -89,6 +89,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_dask_runs_a_search(tmp_path):
     """As the README says: both worker processes train."""
     script = tmp_path / "search.py"

@@ -196,6 +196,7 @@ def workers_of(session):
 
 
 @pytest.mark.fuzz
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "to", "quick"),
     [
