@@ -1,14 +1,14 @@
 """Loads GloVe word vectors as one read-only table (Pennington et al. 2014)."""
 
-import hashlib
 import io
+import logging
 import os
 import re
 import zipfile
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +27,7 @@ NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
 MAX_WORDS = 10_000_000  # the largest of Stanford's tables has 2.2 million
 MAX_LINE = 2**20  # bytes; 300 values take 3,000
 MAX_DIMENSIONS = 4096  # a word
-_HEADER = 128  # bytes of a .npy header, for any table that fits on a disk
+_log = logging.getLogger(__name__)
 
 
 class GloveFileError(FileError):
@@ -39,7 +39,8 @@ class Glove:
     """Word vectors: `words`, most frequent first, and `vectors`, (V, D) float32, read-only.
 
     `source` is the argument with which `load_glove` opens it again. If there is one, it is all
-    that is pickled, so no vectors are sent to worker processes.
+    that is pickled, so no vectors are sent to worker processes. `ValueError` unless the words are
+    distinct and have a vector each.
     """
 
     name: str
@@ -49,6 +50,10 @@ class Glove:
 
     def __post_init__(self):
         vectors = self.vectors.view()  # the caller's own array stays writeable
+        if vectors.shape[:-1] != (count := len(self.words),):
+            raise ValueError(f"{count} words need vectors ({count}, D), not {vectors.shape}")
+        if not self.source and len(set(self.words)) < count:
+            raise ValueError(f"{self.name}: a word is repeated, but each may have one vector only")
         vectors.flags.writeable = False
         object.__setattr__(self, "vectors", vectors)
 
@@ -76,16 +81,17 @@ class Glove:
 
 
 def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
-    """Open GloVe vectors. A text file is parsed once, into a cache next to it, and memory-mapped.
+    """Open word vectors. A text file is parsed once, into a cache next to it, and memory-mapped.
 
     Args:
         name_or_path: "glove.6B.50d" (installed with this package); "glove.6B.100d", "…200d" or
             "…300d" (in `data/` as .txt or inside glove.6B.zip, which is downloaded if both are
-            missing); or the path of a text file in GloVe's format: a word and its values on each
-            line, separated by single spaces.
+            missing); or the path of a text file, or of a zip archive with one: a word and its
+            values on each line, separated by single spaces or tabs. Passed over, with a warning:
+            word2vec's first line, blanks at the ends of lines, and words that occurred before.
 
     Raises:
-        GloveFileError: the file is missing, not in GloVe's format, or could not be downloaded.
+        GloveFileError: the file is missing, not in this format, or could not be downloaded.
         OSError: the cache cannot be written.
     """
     name = os.fspath(name_or_path)
@@ -95,13 +101,10 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
         data = Path(package.origin).parent / "data"
         words = parquet.read_table(data / "glove_6B_index.parquet")["index"].to_pylist()
         return Glove(name, words, np.load(data / "glove_6B_50d_emb.npy", mmap_mode="r"), name)
-    if name.endswith(".zip"):
-        raise GloveFileError(f"{name} may hold several tables: name one, such as {NAMES[-1]!r}")
     if name not in NAMES:
-        return _open(resolve(name), Path(name).stem)
-    text = f"{name}.txt"
-    path = find_or_download(text, URLS, SHA256, "862 MB", "glove.6B.50d", GloveFileError)
-    return _open(path, name, member=None if path.name == text else text)
+        return _open(resolve(name))
+    path = find_or_download(f"{name}.txt", URLS, SHA256, "862 MB", NAMES[0], GloveFileError)
+    return _open(path, name)
 
 
 @lru_cache(maxsize=2)
@@ -110,107 +113,128 @@ def _reopened(source: str) -> Glove:
     return load_glove(source)
 
 
-def _open(source: Path, name: str, member: str | None = None) -> Glove:
-    """`source` from its cache, which is written first if it is missing or `source` has changed."""
+def _open(source: Path, name: str | None = None) -> Glove:
+    """`source`, or the table `name` in it, from its cache. It is parsed first if it has changed."""
     if not source.is_file():
         raise GloveFileError(f"{source} does not exist, or is not a file")
-    stat = source.stat()
-    # Size and time are in the cache's name: a changed source does not find the old cache.
-    stamp = hashlib.sha256(f"{stat.st_size} {stat.st_mtime_ns}".encode()).hexdigest()[:12]
-    folder = source.parent
+    stat, folder = source.stat(), source.parent
     if not os.access(folder, os.W_OK):  # such as a read-only data set
         folder = Path(pooch.os_cache("sentiment-helpers"))
-    title = member or source.name
-    vectors, words = (folder / f"{title}.{stamp}.{kind}" for kind in ("npy", "words"))
+    title = f"{name}.txt" if name else source.name
+    # Size and time are in the cache's name: a changed source does not find the old cache.
+    stamp = f"{stat.st_size:x}-{stat.st_mtime_ns:x}"
+    vectors, words = (folder / f"{title}.{stamp}.{kind}" for kind in ("float32", "words"))
     if not (vectors.exists() and words.exists()):
         try:
             with written_whole(vectors) as new_vectors, written_whole(words) as new_words:
-                _parse(source, member, new_vectors, new_words)
+                _parse(source, name and title, new_vectors, new_words)
+        except ValueError as error:
+            raise GloveFileError(f"{source}: {error}") from None
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             advice = "delete it and download it again"
             raise GloveFileError(f"cannot read {source} ({error}): {advice}") from None
-        pattern = re.compile(rf"{re.escape(title)}\.[0-9a-f]{{12}}\.(npy|words)")
+        pattern = re.compile(rf"{re.escape(title)}\.[0-9a-f-]+\.(npy|float32|words)")
         for old in folder.iterdir():
             if old not in (vectors, words) and pattern.fullmatch(old.name):
                 old.unlink(missing_ok=True)  # another process may have been here
-    again = name if member or name in NAMES else os.fspath(source.resolve())
-    return Glove(name, words.read_text("utf-8").split("\n"), np.load(vectors, mmap_mode="r"), again)
+    known = words.read_text("utf-8").split("\n")
+    table = np.memmap(vectors, np.float32, "r").reshape(len(known), -1)
+    return Glove(name or source.stem, known, table, name or os.fspath(source.resolve()))
 
 
 def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None:
-    """Write the vectors as a .npy file of float32, and the words as a text file."""
+    """Write the vectors, float32 row by row, and the words, a line each."""
+    # Latin-1 keeps each byte as it is. "\r" alone ends a line too.
+    with io.TextIOWrapper(_file(source, member), "latin-1") as text, vectors.open("wb") as file:
+        head = (text.readline(MAX_LINE) + text.readline(MAX_LINE)).removeprefix("\xef\xbb\xbf")
+        if re.match(r"\s*<(!doctype|html)", head, re.IGNORECASE):
+            raise ValueError("a web page, not vectors; delete it and download the file again")
+        head = head.replace("\t", " ")
+        end = " \n" if " \n" in head else "\n"
+        head = head.replace(end, "\n")
+        header = re.match(r"\d+ ([1-9]\d{0,8})\n(?=[^ \n]* [^ \n]* |$)", head)
+        line, block = (2, head[header.end() :]) if header else (1, head)
+        size = int(header[1]) if header else max(head.partition("\n")[0].rstrip(" ").count(" "), 1)
+        if size > MAX_DIMENSIONS:
+            raise ValueError(f"line 1 has more than {MAX_DIMENSIONS:,} values")
+        known, count = {}, 0
+        while block:
+            some, rows = _rows(block, line, size)
+            numbers = enumerate(some, count)
+            new = [n - count for n, word in numbers if known.setdefault(word, n) == n]
+            file.write(rows if len(new) == len(rows) else rows[new])
+            line, count = line + block.count("\n"), count + len(rows)
+            if count > MAX_WORDS:
+                raise ValueError(f"there are more than {MAX_WORDS:,} words")
+            block = text.read(2**22) + text.readline(MAX_LINE)
+            block = block.replace("\t", " ").replace(end, "\n")
+    if not known:
+        raise ValueError("there are no words in it")
+    words.write_bytes("\n".join(known).encode())
+    passed = {
+        "its first line": header,
+        "blanks at the ends of lines": end == " \n",
+        f"{count - len(known):,} repeated words, of which the first counts": count > len(known),
+    }
+    if any(passed.values()):
+        _log.warning("%s: passed over %s", source, ", ".join(filter(passed.get, passed)))
+
+
+def _rows(block: str, line: int, size: int) -> tuple[list[str], np.ndarray]:
+    """The words and vectors, (rows, D), in a block of lines, the first of which is `line`."""
     import pyarrow
     from pyarrow import csv
 
-    with _file(source, member) as file:
-        # As in the parser, "\r" alone ends a line too.
-        columns = len(re.split(rb"[\r\n]", file.readline(MAX_LINE), maxsplit=1)[0].split(b" "))
-    if columns - 1 > MAX_DIMENSIONS:
-        raise GloveFileError(f"{source}: line 1 has more than {MAX_DIMENSIONS:,} values")
-    rows, names = 0, [str(i) for i in range(columns)]
+    names = [str(i) for i in range(size + 1)]
     types = dict.fromkeys(names, pyarrow.float32()) | {"0": pyarrow.string()}
-    try:
-        with _file(source, member) as file, vectors.open("wb") as npy, words.open("wb") as text:
-            npy.seek(_HEADER)
-            for batch in csv.open_csv(
-                file,
-                read_options=csv.ReadOptions(column_names=names, block_size=2**23),
-                parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
-                convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
-            ):
-                values = [column.to_numpy() for column in batch.columns[1:]]
-                values = np.array(values, order="F").T  # (rows, D), each row in one piece
-                if not np.isfinite(values).all():
-                    raise pyarrow.ArrowInvalid("a value is not finite")
-                npy.write(values)
-                text.write(b"\n" * (rows > 0) + "\n".join(batch[0].to_pylist()).encode())
-                rows += len(values)
-                if rows > MAX_WORDS:
-                    raise GloveFileError(f"{source} has more than {MAX_WORDS:,} words")
-            if not rows:
-                raise pyarrow.ArrowInvalid("there are no words in it")
-            npy.seek(0)
-            header = {"descr": "<f4", "fortran_order": False, "shape": (rows, columns - 1)}
-            np.lib.format.write_array_header_1_0(npy, header)
-            assert npy.tell() == _HEADER
-    except pyarrow.ArrowException as error:
-        with _file(source, member) as file:
-            raise GloveFileError(f"{source}: {_first_fault(file, columns, error)}") from None
-
-
-def _first_fault(file: BinaryIO, columns: int, error: Exception) -> str:
-    """Read a GloVe text file again, line by line, and say what is wrong in which line."""
-    text = io.TextIOWrapper(file, "utf-8", "surrogateescape")  # "\r" alone ends a line too
-    for number, line in enumerate(iter(partial(text.readline, MAX_LINE), ""), 1):
-        if len(line) == MAX_LINE:
-            return f"line {number} is longer than {MAX_LINE:,} bytes"
-        if number == 1 and line.lstrip().lower().startswith(("<!doctype", "<html")):
-            return "this is a web page, not vectors; delete it and download the file again"
-        if not line.strip(" \n"):
-            continue  # the parser skips empty lines too
-        if re.search("[\udc80-\udcff]", line):
-            return f"line {number} is not UTF-8 text"
-        word, *values = line.rstrip("\n").split(" ")
-        if len(values) != columns - 1 or columns < 2:
-            return f"line {number} has {len(values)} values, {max(columns - 1, 1)} expected"
-        for value in values:
-            finite = False
-            with suppress(ValueError), np.errstate(over="ignore"):
-                finite = np.isfinite(np.float32(value))
-            if not finite:
-                return f"line {number} ({word!r}): {value!r} is not a finite number"
-    return f"cannot be read as vectors: {error}"
+    with suppress(pyarrow.ArrowException):
+        table = csv.read_csv(
+            # At its beginning, the parser would leave out U+FEFF, which a word may begin with.
+            pyarrow.BufferReader(f"\n{block}".encode("latin-1")),
+            read_options=csv.ReadOptions(column_names=names, block_size=2**23),
+            parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+            convert_options=csv.ConvertOptions(column_types=types, null_values=[]),
+        )
+        values = [column.to_numpy() for column in table.columns[1:]]
+        values = np.array(values, order="F").T  # each row in one piece
+        if np.isfinite(values).all():
+            return table[0].to_pylist(), values
+    # Line by line: there is a fault, or a word that holds blanks, as in GloVe's 840B.
+    words, rows = [], []
+    for number, text in enumerate(block.split("\n"), line):
+        try:
+            if len(text) >= MAX_LINE:
+                raise ValueError(f"longer than {MAX_LINE:,} bytes")
+            if text := text.encode("latin-1").decode().rstrip(" "):
+                word, *values = text.rsplit(" ", size)
+                if len(values) < size or re.search(r" ([-+.e\d]*\d)?( |$)", word):
+                    raise ValueError(f"{text.count(' ')} values, {size} expected")
+                words.append(word)
+                rows.append(pyarrow.array(values).cast(pyarrow.float32()).to_numpy())
+                if not (finite := np.isfinite(rows[-1])).all():
+                    raise ValueError(f"{values[finite.argmin()]!r} is not a finite number")
+        except UnicodeDecodeError:
+            raise ValueError(f"line {number} is not UTF-8 text (binary? compressed?)") from None
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+    return words, np.array(rows, np.float32).reshape(-1, size)
 
 
 def _file(source: Path, member: str | None) -> BinaryIO:
-    """`source`, or a member of the zip archive `source`, open for reading. Nothing is extracted."""
-    if member is None:
+    """`source`, or a table in the zip archive `source`, open for reading. Nothing is extracted."""
+    if source.suffix.lower() != ".zip":
         return source.open("rb")
     try:
         with zipfile.ZipFile(source) as archive:  # an open member keeps the file open
-            kind = archive.getinfo(member).compress_type
-            if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise zipfile.BadZipFile(f"{member} is neither stored nor deflated")
-            return archive.open(member)
+            names = [n for n in archive.namelist() if n[-1:] != "/" and Path(n).name[:1] != "."]
+            tables = [n for n in names if n.endswith((".txt", ".vec"))] or names
+            if member or len(tables) == 1:
+                member = member or tables[0]
+                kind = archive.getinfo(member).compress_type
+                if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise zipfile.BadZipFile(f"{member} is neither stored nor deflated")
+                return archive.open(member)
     except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
         raise zipfile.BadZipFile(*error.args) from None
+    advice = f"name one of Stanford's, such as {NAMES[-1]!r}, or unpack one and give its path"
+    raise ValueError(f"not one table, but {', '.join(tables) or 'none'}: {advice}")

@@ -144,10 +144,25 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "missing":
             return self.send_error(404)
         body = b"<html>Please log in</html>" if kind == "html" else self.server.content
-        self.send_response(200)
+        asked, size = self.headers["Range"], len(body)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        self.server.starts.append(start)
+        if kind in ("html", "whole") or not asked:
+            self.send_response(200)
+        elif start >= size:
+            return self.send_error(416)
+        else:
+            start //= 2 if kind == "elsewhere" else 1
+            body = body[start:]
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
+        self.wfile.write(body[: len(body) // 2])
+        if kind == "meet":
+            self.wfile.flush()
+            self.server.barrier.wait(20)
+        self.wfile.write(body[len(body) // 2 :] if kind != "cut" else b"")
         self.close_connection = True
 
     def log_message(self, *_):
@@ -156,9 +171,12 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def misbehaving_server():
-    """A server that sends its `content` below /good/, half of it below /cut/, a web page below
-    /html/ and an error below /missing/."""
+    """A server that sends its `content` from the byte on that is asked for below /good/, half of
+    that below /cut/, another part below /elsewhere/, all of it below /whole/, a web page below
+    /html/ and an error below /missing/. Below /meet/ two requests wait for each other. `starts`
+    are the bytes that were asked for."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.starts, server.barrier = [], threading.Barrier(2)
         server.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

@@ -1,14 +1,17 @@
 """Downloads from a server that fails, and files written whole or not at all."""
 
+import contextlib
 import hashlib
 import os
 import pickle
+import threading
+import time
 
 import pytest
 
 from sentiment_helpers.storage import files
 
-CONTENT = b"the file's content " * 1000
+CONTENT = b"".join(b"the file's line %d\n" % i for i in range(5000))
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -46,15 +49,72 @@ def test_download_goes_on_to_the_next_address(server, data, first):
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"), [("missing", "404"), ("html", "checksum"), ("cut", "cut/x.zip: ")]
+    ("kind", "says", "kept"),
+    [("missing", "404", 0), ("html", "checksum", 0), ("cut", "cut/x.zip: ", 1)],
 )
-def test_failed_download_leaves_nothing(server, data, kind, says):
+def test_failed_download_leaves_nothing_but_its_part(server, data, kind, says, kept):
     with pytest.raises(
         files.FileError,
         match=rf"could not download x.zip: .*{says}.*put it into .*, or use \"bundled\"",
     ):
         fetch(f"{server}/{kind}/x.zip")
-    assert list(data.iterdir()) == []
+    assert list(data.iterdir()) == [data / ".x.zip.part"] * kept
+
+
+def test_interrupted_download_goes_on_where_it_stopped(misbehaving_server, server, data):
+    for _ in range(2):
+        with pytest.raises(files.FileError, match="try again"):
+            fetch(f"{server}/cut/x.zip")
+    kept = (data / ".x.zip.part").read_bytes()
+    assert len(CONTENT) / 2 < len(kept) < len(CONTENT)
+    assert fetch(f"{server}/good/x.zip").read_bytes() == CONTENT
+    first, second, third = misbehaving_server.starts
+    assert first == 0 < second < third == len(kept) - 1
+    assert list(data.iterdir()) == [data / "x.zip"]
+
+
+@pytest.mark.parametrize(
+    ("part", "kind", "says"),
+    [
+        (CONTENT[:30_000], "whole", None),  # no ranges
+        (CONTENT + b"more", "whole", None),
+        (CONTENT, "good", None),  # killed before it had its name
+        (CONTENT[:1], "good", None),
+        (b"", "good", None),
+        (CONTENT[:30_000], "elsewhere", "wrong checksum"),
+        (b"other content " * 1000, "good", "wrong checksum"),
+        (CONTENT + b"more", "good", "416"),
+        (CONTENT[:30_000], "html", "wrong checksum"),
+    ],
+)
+def test_what_was_kept_is_used_or_the_next_download_starts_over(server, data, part, kind, says):
+    data.mkdir()
+    (data / ".x.zip.part").write_bytes(part)
+    if says:
+        with pytest.raises(files.FileError, match=says):
+            fetch(f"{server}/{kind}/x.zip")
+        assert list(data.iterdir()) == []
+        kind = "good"
+    assert fetch(f"{server}/{kind}/x.zip").read_bytes() == CONTENT
+    assert list(data.iterdir()) == [data / "x.zip"]
+
+
+def test_two_downloads_at_once(misbehaving_server, server, data):
+    """The second begins where the first is then; both get the rest."""
+
+    def attempt():
+        with contextlib.suppress(files.FileError):  # the other one was faster
+            fetch(f"{server}/meet/x.zip")
+
+    threads = [threading.Thread(target=attempt) for _ in range(2)]
+    threads[0].start()
+    while threads[0].is_alive() and not misbehaving_server.barrier.n_waiting:
+        time.sleep(0.01)
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+    assert list(data.iterdir()) == [data / "x.zip"]
+    assert (data / "x.zip").read_bytes() == CONTENT
 
 
 def test_nobody_answers(data):

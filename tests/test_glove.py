@@ -1,7 +1,10 @@
 """GloVe tables from each source, and files that are refused."""
 
 import copy
+import gc
 import hashlib
+import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -31,10 +34,10 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_zip(path, name="glove.6B.300d.txt"):
+def write_zip(path, *names):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("glove.6B.50d.txt", "not to be unpacked")
-        archive.writestr(name, TEXT)
+        for name in names or ("glove.6B.50d.txt", "glove.6B.300d.txt"):
+            archive.writestr(name, "not to be unpacked" if name.endswith("50d.txt") else TEXT)
 
 
 def contents(glove):
@@ -83,7 +86,7 @@ def test_damaged_cache_is_never_left(source, monkeypatch):
     def killed(*_):
         raise MemoryError
 
-    monkeypatch.setattr(module.np.lib.format, "write_array_header_1_0", killed)
+    monkeypatch.setattr(Path, "write_bytes", killed)  # the vectors are there, and no words
     with pytest.raises(MemoryError):
         load_glove(source)
     assert list(source.parent.iterdir()) == [source]
@@ -116,9 +119,7 @@ def test_missing_vectors_are_downloaded_once(project, misbehaving_server, monkey
     assert contents(load_glove("glove.6B.300d")) == TABLE
 
 
-@pytest.mark.parametrize(
-    ("kind", "says"), [("html", "wrong checksum"), ("cut", "cut"), ("missing", "404")]
-)
+@pytest.mark.parametrize(("kind", "says"), [("html", "wrong checksum"), ("missing", "404")])
 def test_failed_download(project, misbehaving_server, monkeypatch, kind, says):
     misbehaving_server.content = b"any" * 1000
     monkeypatch.setattr(module, "URLS", [f"{misbehaving_server.url}/{kind}/glove.6B.zip"])
@@ -136,24 +137,108 @@ def test_addresses_and_checksum_are_stanfords():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "Empty CSV file"),
+        ("", "no words in it"),
         ("\n", "no words in it"),
+        ("400000 50\n", "no words in it"),
         ("<!DOCTYPE html>\n<html>no such page</html>\n", "a web page"),
-        ("a 1 2\nb 1\n", "line 2 has 1 values, 2 expected"),
-        ("a 1 2\nb 1 2 3\n", "line 2 has 3 values, 2 expected"),
-        ("a 1 2\n\nb 1 x\n", r"line 3 \('b'\): 'x' is not a finite number"),
-        ("a 1 2\nb nan 2\n", r"line 2 \('b'\): 'nan' is not a finite number"),
-        ("a 1 2\nb 1  2\n", "line 2 has 3 values"),
-        ("word\nother\n", "line 1 has 0 values"),
+        ("a 1 2\nb 1\n", "line 2: 1 values, 2 expected"),
+        ("a 1 2\nb 1 2 3\n", "line 2: 3 values, 2 expected"),
+        ("a 1 2\nb 1 and 2 3\n", "line 2: 4 values, 2 expected"),
+        ("a 1 2\n\nb 1 x\n", "line 3: .*'x'"),
+        ("a 1 2\nb nan 2\n", "line 2: 'nan' is not a finite number"),
+        ("a 1 2\nb -1e99 2\n", "line 2: '-1e99' is not a finite number"),
+        ("a 1 2\nb 1  2\n", "line 2: 3 values"),
+        ("a 1 2\nb  1 2\n", "line 2: 3 values"),
+        ("word\nother\n", "line 1: 0 values"),
+        ("New York 1 2\n", "line 1: .*'York'"),
+        ("2 3\na 1 2\n", "line 2: 2 values, 3 expected"),
+        ("2 9999\na 1 2\n", "line 1 has more than 4,096 values"),
         (b"a 1 2\n\xff\xfe 1 2\n", "line 2 is not UTF-8"),
+        (
+            b"1 2\nword \x8f\xc2\xf5\x3c\x00\x00\x20\x41\n",
+            "line 2 is not UTF-8 text .binary",
+        ),
     ],
 )
 def test_refused_text(source, text, says):
+    """Each of them, and each zip archive with it, is closed."""
     source.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(GloveFileError, match=says) as error:
-        load_glove(source)
-    assert str(source) in str(error.value)
-    assert list(source.parent.iterdir()) == [source]
+    archive = source.with_name("v.zip")
+    with zipfile.ZipFile(archive, "w") as members:
+        members.write(source)
+    for path in (source, archive):
+        with warnings.catch_warnings(record=True) as unclosed:
+            warnings.simplefilter("always", ResourceWarning)
+            with pytest.raises(GloveFileError, match=says) as error:
+                load_glove(path)
+            assert str(path) in str(error.value)
+            del error
+            gc.collect()
+        assert unclosed == []
+    assert sorted(source.parent.iterdir()) == [source, archive]
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("3 2\nthe 1 2\na 3 4\nb 5 6\n", "its first line"),  # word2vec
+        ("3 2\nthe 1 2 \na 3 4 \nb 5 6 \n", "its first line, blanks at the ends of lines"),
+        ("3 2 \r\nthe 1 2 \r\na 3 4 \r\nb 5 6 ", "its first line, blanks at the ends of lines"),
+        ("\ufeff3\t2\nthe\t1\t2\t\na\t3\t4\t\nb\t5\t6\t\n", "its first line, blanks at the ends"),
+        ("7000000 2\nthe 1 2\na 3 4\nb 5 6\n", "its first line"),
+        ("the 1 2 \na 3 4 \nb 5 6 \n", "blanks at the ends of lines"),
+        ("the 1 2  \na 3 4\nb 5 6   \n", "blanks at the ends of lines"),
+        ("the 1 2\na 3 4\nb 5 6 \n", None),
+        ("the\t1\t2\na\t3\t4\nb\t5\t6\n", None),
+        ("the\t1 2\na\t3 4\nb\t5 6\n", None),
+        ("the 1 2\nthe 7 7\na 3 4\nb 5 6\na 8 8\nthe 9 9\n", "3 repeated words"),
+        ("the 1 2\na 3 4\nb 5 6", None),
+    ],
+)
+def test_other_peoples_tables(source, text, passed, caplog):
+    source.write_bytes(text.encode())
+    for _ in range(2):  # parsed, and from its cache: said once
+        glove = load_glove(source)
+        assert glove.words == ["the", "a", "b"]
+        assert glove.vectors.tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert [record.getMessage() for record in caplog.records if passed] == caplog.messages
+    assert len(caplog.messages) == (passed is not None)
+    assert f"{source}: passed over {passed}" in caplog.text or not passed
+
+
+def test_first_words_that_are_numbers_are_no_header(source):
+    for text in ("3 2\na 1\n", "3 1.5\na 1\n", "2 3 4\na 1 2\n"):
+        source.write_text(text)
+        assert load_glove(source).words == [text[0], "a"]
+
+
+def test_words_that_hold_blanks(source, caplog):
+    """As in GloVe's table of 840 billion words, which repeats one of them, too."""
+    odd = ["at name@domain.com", ". . .", "• name@domain.com", "at name@domain.com"]
+    words = [odd[n % 4] if n > 9_900 else f"w{n}" for n in range(10_000)]
+    values = np.random.default_rng(0).normal(size=(10_000, 30)).astype(np.float32)
+    rows = zip(words, values.tolist(), strict=True)
+    source.write_text("".join(f"{word} {' '.join(map(repr, row))}\n" for word, row in rows))
+    assert source.stat().st_size > 2**22  # several blocks
+    glove = load_glove(source)
+    kept = [n for n in range(10_000) if words[n] not in words[:n]]
+    assert glove.words == [words[n] for n in kept]
+    assert len(glove.words) == 9_904
+    assert np.array_equal(glove.vectors, values[kept])
+    assert "passed over 96 repeated words" in caplog.text
+
+
+def test_repeated_words_and_other_lengths_are_refused():
+    for words, shape in [
+        (["a", "b"], (3, 2)),
+        (["a", "b"], (1, 2)),
+        (["a", "b"], (2,)),
+        (["a", "b"], (2, 1, 2)),
+    ]:
+        with pytest.raises(ValueError, match=r"2 words need vectors \(2, D\), not"):
+            Glove("mine", words, np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="mine: a word is repeated"):
+        Glove("mine", ["a", "b", "a"], np.zeros((3, 2), np.float32))
 
 
 def test_refused_zips(project):
@@ -172,18 +257,56 @@ def test_refused_zips(project):
     write_zip(archive, "other.txt")
     with pytest.raises(GloveFileError, match=r"no item named .glove.6B.300d.txt"):
         load_glove("glove.6B.300d")
-    archive.write_bytes(b"<html>Please log in</html>")
-    with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .*download it again"):
-        load_glove("glove.6B.300d")
-    with pytest.raises(GloveFileError, match="name one"):
+    write_zip(archive, "other.txt", "deep/a.vec", "README")
+    with pytest.raises(
+        GloveFileError, match=r"other.txt, deep/a.vec: name one .*glove.6B.300d.* give its path"
+    ):
         load_glove(archive)
+    write_zip(archive, "empty/")
+    with pytest.raises(GloveFileError, match="not one table, but none: "):
+        load_glove(archive)
+    archive.write_bytes(b"<html>Please log in</html>")
+    for name in ("glove.6B.300d", archive):
+        with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .*download it again"):
+            load_glove(name)
+    with pytest.raises(GloveFileError, match="does not exist"):
+        load_glove(archive.with_name("other.zip"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("glove.840B.300d.txt",),
+        ("any name",),
+        ("wiki/", "wiki/news.vec", "__MACOSX/wiki/._news.vec", ".DS_Store"),
+        ("README", "model.txt", "meta.json"),
+    ],
+)
+def test_zip_with_one_table(project, names):
+    (project / "two").mkdir()
+    for name in ("glove.840B.300d.zip", "two/Any.ZIP"):
+        write_zip(project / name, *names)
+        glove = load_glove(project / name)
+        assert contents(glove) == TABLE
+        assert glove.name == Path(name).stem
+        assert contents(pickle.loads(pickle.dumps(glove))) == TABLE
+    write_zip(project / "glove.840B.300d.zip", *names, "b.txt", "c.txt")
+    with pytest.raises(GloveFileError, match=r"not one table, but .*b\.txt, c\.txt: name one"):
+        load_glove(project / "glove.840B.300d.zip")
+
+
+def test_a_path_is_opened_again_by_its_path(project):
+    """Not by its name, which means the file in `data/`."""
+    (project / "glove.6B.300d.txt").write_text(TEXT, "utf-8")
+    glove = load_glove(project / "glove.6B.300d.txt")
+    assert contents(pickle.loads(pickle.dumps(glove))) == TABLE
 
 
 def test_a_carriage_return_ends_a_line_too(source):
     source.write_bytes(TEXT.replace("\n", "\r").encode())
     assert contents(load_glove(source)) == TABLE
     source.write_bytes(b"a 1 2\rb\rc 1 2\n")
-    with pytest.raises(GloveFileError, match="line 2 has 0 values, 2 expected"):
+    with pytest.raises(GloveFileError, match="line 2: 0 values, 2 expected"):
         load_glove(source)
 
 
@@ -213,7 +336,7 @@ def test_bounds(source, monkeypatch):
     """Text without line ends, and a table without an end, are not read to their ends."""
     monkeypatch.setattr(module, "MAX_LINE", 100)
     source.write_text("a 1 2\n" + "b" * 200 + " 1\n")
-    with pytest.raises(GloveFileError, match="line 2 is longer than 100 bytes"):
+    with pytest.raises(GloveFileError, match="line 2: longer than 100 bytes"):
         load_glove(source)
     monkeypatch.setattr(module, "MAX_WORDS", 2)
     source.write_text("a 1\nb 1\nc 1\n")

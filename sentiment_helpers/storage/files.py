@@ -3,12 +3,14 @@
 import errno
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pooch
+from tqdm import tqdm
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def find_or_download(
 
     It comes from the first of `urls` that works, and gets its name only when its checksum is
     right (`known_hash`, SHA-256 or "md5:…"). Otherwise `refusal`, a `FileError`, says what failed
-    at each one, and that `bundled` needs no download.
+    at each one, and that `bundled` needs no download. An interrupted download is continued.
     """
     data, failures = project_folder() / "data", []
     for name in (unpacked, urls[0].rpartition("/")[2]):
@@ -61,13 +63,37 @@ def find_or_download(
     _log.warning("%s is not in %s: downloading %s", name, data, size)
     for url in urls:
         try:
-            return Path(pooch.retrieve(url, known_hash, name, data, progressbar=True))
+            return Path(pooch.retrieve(url, known_hash, name, data, downloader=_download))
         except OSError as error:  # no network, no such page, cut off
             failures.append(f"{url}: {error}")
         except ValueError:
             failures.append(f"{url}: the downloaded file has the wrong checksum")
     failed = f"could not download {name}: {'; '.join(failures)}"
-    raise refusal(f'{failed}; put it into {data}, or use "{bundled}", which needs no download')
+    advice = f'try again, put it into {data}, or use "{bundled}", which needs no download'
+    raise refusal(f"{failed}; {advice}")
+
+
+def _download(url: str, output: str, _) -> None:
+    """Write what `url` sends to `output`. What an earlier call got is kept, and not sent again."""
+    import requests
+
+    part = Path(output).with_name(f".{url.rpartition('/')[2]}.part")
+    start = max(part.stat().st_size - 1, 0) if part.exists() else 0  # one byte at least is sent
+    headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"}
+    with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
+        if answer.status_code == 416:  # `part` is of another file: start over the next time
+            part.unlink(missing_ok=True)
+        answer.raise_for_status()
+        part.touch()
+        size = int(answer.headers.get("Content-Length", 0))
+        with part.open("rb+") as file, tqdm(total=size, unit="B", unit_scale=True) as bar:
+            file.seek(start if answer.status_code == 206 else 0)  # 200: all of it is sent
+            for piece in answer.iter_content(2**13):
+                bar.update(file.write(piece))
+            file.truncate()
+    # Two processes write the same bytes to the same places of `part`; `output` is one's own.
+    shutil.copyfile(part, output)
+    part.unlink()
 
 
 @contextmanager
