@@ -193,17 +193,15 @@ def _run_epoch(
 ) -> tuple[dict[str, float], np.ndarray]:
     """Train on all rows once and measure: the epoch's figures, and the probabilities (N,) of the
     validation rows."""
-    start = time.perf_counter()
-    network = training.network.train()
-    norms = []
+    start, network, norms = time.perf_counter(), training.network.train(), []
     with denormals_flushed():
         for inputs, *targets in train.draw_batches(batch_size, training.order):
             norms.append(training.step(binary_cross_entropy_with_logits(network(inputs), *targets)))
             bar.update()
     epoch = len(training.history.epochs) + 1
     row = {"epoch": epoch, "gradient_norm": torch.stack(norms).mean().item()}
-    measured = train if train.lengths is None else train.at_most(MEASURED_ROWS)
-    for side, rows in (("train", measured), ("valid", valid)):
+    train = train if train.lengths is None else train.at_most(MEASURED_ROWS)
+    for side, rows in (("train", train), ("valid", valid)):
         figures, probabilities = _measure(network, rows, metrics)
         row |= {f"{side}_{name}": value for name, value in figures.items()}
     return row | {"seconds": time.perf_counter() - start}, probabilities
@@ -213,8 +211,7 @@ def _measure(network: nn.Module, rows: Rows, metrics) -> tuple[dict[str, float],
     """The loss and what `metrics` returned, as plain numbers, and the probabilities (N,)."""
     logits = predict_logits(network, rows.inputs, rows.lengths)
     loss = binary_cross_entropy_with_logits(logits, rows.labels, rows.weights).item()
-    if rows.weights is not None:
-        loss /= rows.weights.mean().item()
+    loss /= 1 if rows.weights is None else rows.weights.mean().item()
     probabilities = torch.sigmoid(logits.cpu().to(torch.float64)).numpy()
     figures = {}
     if metrics is not None and math.isfinite(loss):  # metrics of NaN may raise
@@ -248,5 +245,5 @@ def _set_generator(network: nn.Module, generator: Generator | None) -> None:
 def _summary(row: dict[str, float]) -> str:
     """An epoch's figures in a line."""
     names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
-    shown = ", ".join(f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row)
-    return f"epoch {row['epoch']}: {shown}"
+    figures = (f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row)
+    return f"epoch {row['epoch']}: {', '.join(figures)}"
