@@ -160,8 +160,7 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
         known, count = {}, 0
         while block:
             some, rows = _rows(block, line, size)
-            numbers = enumerate(some, count)
-            new = [n - count for n, word in numbers if known.setdefault(word, n) == n]
+            new = [n for n, w in enumerate(some) if known.setdefault(w, count + n) == count + n]
             file.write(rows if len(new) == len(rows) else rows[new])
             line, count = line + block.count("\n"), count + len(rows)
             if count > MAX_WORDS:
@@ -171,13 +170,10 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
     if not known:
         raise ValueError("there are no words in it")
     words.write_bytes("\n".join(known).encode())
-    passed = {
-        "its first line": header,
-        "blanks at the ends of lines": end == " \n",
-        f"{count - len(known):,} repeated words, of which the first counts": count > len(known),
-    }
-    if any(passed.values()):
-        _log.warning("%s: passed over %s", source, ", ".join(filter(passed.get, passed)))
+    passed = ["its first line"] * bool(header) + ["blanks at the ends of lines"] * (end == " \n")
+    passed += [f"{count - len(known):,} repeated words"] * (count > len(known))
+    if passed:
+        _log.warning("%s: passed over %s", source, ", ".join(passed))
 
 
 def _rows(block: str, line: int, size: int) -> tuple[list[str], np.ndarray]:

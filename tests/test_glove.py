@@ -201,7 +201,6 @@ def test_other_peoples_tables(source, text, passed, caplog):
         glove = load_glove(source)
         assert glove.words == ["the", "a", "b"]
         assert glove.vectors.tolist() == [[1, 2], [3, 4], [5, 6]]
-    assert [record.getMessage() for record in caplog.records if passed] == caplog.messages
     assert len(caplog.messages) == (passed is not None)
     assert f"{source}: passed over {passed}" in caplog.text or not passed
 

@@ -68,9 +68,8 @@ def find_or_download(
             failures.append(f"{url}: {error}")
         except ValueError:
             failures.append(f"{url}: the downloaded file has the wrong checksum")
-    failed = f"could not download {name}: {'; '.join(failures)}"
-    advice = f'try again, put it into {data}, or use "{bundled}", which needs no download'
-    raise refusal(f"{failed}; {advice}")
+    failed = f"could not download {name}: {'; '.join(failures)}; try again"
+    raise refusal(f'{failed}, put it into {data}, or use "{bundled}", which needs no download')
 
 
 def _download(url: str, output: str, _) -> None:
