@@ -11,7 +11,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to run as root, the only user of many containers, without this option.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run full study test slow fuzz lab bench notebooks
+.PHONY: run full study test slow oldest fuzz lab bench notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml
@@ -56,6 +56,20 @@ test: .venv/ready  ## lint and all tests but the slow ones
 
 slow: .venv/ready  ## the slow tests: killed processes, memory, clusters, the notebooks in Colab
 	$(PYTEST) $(PARALLEL) -m slow
+
+# Every `name>=version` in pyproject.toml is installed as `name==version`.
+OLDEST := .venv-oldest/bin/python
+
+.venv-oldest/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	@grep -oE '"[a-z-]+(\[[a-z]+\])?>=[0-9.]+"' pyproject.toml | \
+		sed -E 's/"|\[.*\]//g; s/>=/==/' > .venv-oldest/lowest.txt
+	$(OLDEST) -m pip install --quiet --constraint .venv-oldest/lowest.txt --editable '.[cluster]' \
+		pytest pytest-xdist hypothesis statsmodels nbformat ipython
+	@touch $@
+
+oldest: .venv-oldest/ready  ## the tests of the package, in the oldest versions that it allows
+	$(OLDEST) -m pytest $(PARALLEL) -m "not slow" --ignore tests/test_notebooks.py
 
 fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks/RELIABILITY.md
 	$(PYTEST) -m fuzz --hypothesis-profile=fuzz --durations=0

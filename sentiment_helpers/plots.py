@@ -63,8 +63,8 @@ def roc_curves(
         colours = [colour for colour, _ in styles(probabilities).values()]
     ax = axes_or_new(ax)
     for colour, (name, values) in zip(colours, probabilities.items(), strict=True):
-        style = {"name": name, "curve_kwargs": {"color": colour}}
-        RocCurveDisplay.from_predictions(labels, values, ax=ax, **style)
+        RocCurveDisplay.from_predictions(labels, values, name=name, ax=ax)
+        ax.lines[-1].set_color(colour)  # scikit-learn 1.6 has no `curve_kwargs`
     ax.plot([0, 1], [0, 1], ":", color=GREY, label="chance")
     ax.set(xlabel="false positive rate", ylabel="true positive rate")
     ax.legend(loc="lower right")

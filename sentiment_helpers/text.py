@@ -51,6 +51,10 @@ WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
 # "'s"); marks that carry feeling.
 TOKEN = re.compile(r"(?:(?<!\S)'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]")
 treebank = NLTKWordTokenizer()
+# NLTK 3.10.1's rules for opening quotes and dashes, so that older releases find the same words.
+_OPENING = re.compile(r"(?i)(?<!\w)'(?!(?:re|ve|ll|m|t|s|d|n)\b)(?=\w)")
+treebank.STARTING_QUOTES = [*treebank.STARTING_QUOTES[:-1], (_OPENING, "' ")]
+treebank.PUNCTUATION = [(re.compile("[\u2012-\u2015]"), r" \g<0> "), *treebank.PUNCTUATION]
 
 
 def clean(text: str) -> list[str]:

@@ -181,7 +181,8 @@ def test_gradients_by_depth():
 
 def test_six_models_have_colours():
     models = {f"model {n}": PROBABILITIES[1] for n in range(6)}
-    assert len(plots.roc_curves(LABELS, models).lines) == 7
+    curves = plots.roc_curves(LABELS, models).lines[:-1]
+    assert [curve.get_color() for curve in curves] == list(plots.COLOURS)
     assert len(plots.calibration(LABELS, models).lines) == 7
     with pytest.raises(ValueError, match="7 models, but colours for 6"):
         plots.roc_curves(LABELS, models | {"one more": PROBABILITIES[1]})

@@ -185,6 +185,7 @@ def test_what_holds_no_texts(given, says):
         ("7/10?!", ["7", "10", "?", "!"]),
         ("it's John's, they'll", ["it", "'s", "john", "'s", "they", "'ll"]),
         ("a well-made rock'n'roll 'film'", ["a", "well-made", "rock'n'roll", "film"]),
+        ("'a film' I can't—won't see", "a film i ca n't wo n't see".split()),
         ("... -- ,", []),
     ],
 )
