@@ -109,7 +109,7 @@ LINES = {file: len((PACKAGE / file).read_text("utf-8").splitlines()) for file in
 
 
 def test_the_package_stays_small():
-    assert sum(LINES.values()) <= 5560
+    assert sum(LINES.values()) <= 5600
 
 
 def test_core_files_stay_small():
