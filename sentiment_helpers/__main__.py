@@ -159,7 +159,7 @@ def _described(model, is_member: bool = False) -> str:
         learned = f"{last.n_train_:,} reviews; {last.n_valid_:,} others chose the epoch"
         when = f"{datetime.fromtimestamp(last.trained_):%Y-%m-%d %H:%M}"
     if isinstance(reader, sh.MeanEmbedding):
-        read, kind = "the mean of its words' vectors", f"words of {one_line(reader.glove_.name)}"
+        read, kind = "the mean of its words' vectors", one_line(f"words of {reader.glove_.name}")
         count, size = reader.glove_.vectors.shape
     else:
         read, kind = f"its words in order, {reader.max_length} at most", "words"

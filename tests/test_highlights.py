@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import TokenIds, WordBiRNNClassifier
-from sentiment_helpers.highlights import highlight_words, word_effects
+from sentiment_helpers.highlights import Highlights, highlight_words, word_effects
 
 matplotlib.use("Agg")
 TEXTS = ["good film", "good good", "bad film", "bad dull", "dull film", "good dull film"] * 4
@@ -86,19 +86,19 @@ def test_html_is_escaped_and_coloured(linear):
 
 
 @pytest.mark.parametrize(
-    ("text", "heading"),
+    ("probability", "read"),
     [
-        ("dull dull dull", "read as negative (probability of positive 0.0"),
-        ("dull", "read as negative (probability of positive 0."),
-        ("good good good", "read as positive (probability of positive 0.9"),
+        (0.02, "negative (probability of positive 0.02)"),
+        (0.5, "negative (probability of positive 0.50)"),
+        (0.501, "positive (probability of positive 0.50)"),
+        (0.998, "positive (probability of positive 1.00)"),
     ],
 )
-def test_heading(linear, text, heading):
-    highlights = highlight_words(linear, text)
-    assert f"<i>{heading}" in highlights._repr_html_()
-    drawn = " ".join(t.get_text() for t in highlights.draw().texts)
-    assert f"{heading}" in drawn
-    assert f" {highlights.probability:.2f}); a word moved this to positive (blue) or" in drawn
+def test_heading(linear, probability, read):
+    highlights = Highlights(word_effects(linear, "good film"), probability)
+    heading = f"read as {read}; a word moved this to positive (blue) or negative (orange):"
+    assert f"<i>{heading}</i>" in highlights._repr_html_()
+    assert heading in " ".join(t.get_text() for t in highlights.draw().texts)
     plt.close("all")
 
 

@@ -64,7 +64,7 @@ def test_exactly_the_same_predictions(model, reviews, device, same, tmp_path):
     assert again.history_.equals(saved.history_)
     assert (again.n_train_, again.n_valid_) == (saved.n_train_, saved.n_valid_) == (270, 30)
     assert time.time() - 3600 < again.trained_ == saved.trained_ <= time.time()
-    save(loaded, tmp_path / "again.pt")
+    save(model, tmp_path / "again.pt")
     assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "m.pt").read_bytes()
     assert again.get_params() == saved.get_params() | {"device": "auto"}
     assert (again.best_epoch_, again.classes_.tolist()) == (saved.best_epoch_, [0, 1])
