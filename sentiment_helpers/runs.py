@@ -40,6 +40,7 @@ CHOICES = dict.fromkeys(SWITCHES, (True, False)) | {
     "REPORT_CELL_TYPE": CELLS, "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"),
     "OPTIMIZER": OPTIMIZERS, "CLASS_WEIGHT": (None, "balanced"),
 }  # fmt: skip
+BUNDLED = ("bundled", "aclImdb")
 TEXTS = ("REVIEWS", "COLUMN", "ENCODING", "GLOVE", "TEST_DATA")
 COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
 QUICK = {"max_epochs": 2, "max_length": 100}  # at most, for the network on words in order
@@ -60,7 +61,8 @@ class Run:
         report, words: arguments for `BiRNNClassifier` and `WordBiRNNClassifier`.
         max_length, seeds: of this run; a quick one reads fewer words and has one seed.
         folder: for pictures and predictions; for models, too, unless `SAVE_TO` is "models".
-        memory: keeps results for later runs in `runs/kept`, which may be deleted at any time.
+        memory: keeps results for later runs in `runs/kept`, which may be deleted at any time; an
+            update of the package or a library computes them anew.
 
     Raises:
         ParameterError: parameters are wrong. A notebook shows it without a traceback; from then on
@@ -80,8 +82,9 @@ class Run:
         if mistakes:
             raise ParameterError("\n".join(mistakes))
         self.notebook, self.parameters, self.quick = notebook, given, given["QUICK"]
-        changed = [f"{n} = {v!r:.200}" for n, v in given.items() if _differs(v, known[n])]
-        self._changed = one_line(", ".join(changed))
+        # Compared as text, "LSTM" is "lstm", and a table can be compared.
+        changed = [name for name in known if str(given[name]).lower() != str(known[name]).lower()]
+        self._changed = one_line(", ".join(f"{name} = {given[name]!r:.200}" for name in changed))
         shared = {name: given[name.upper()] for name in BOTH} | {"random_state": given["SEED"]}
         self.report = shared | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
         self.words = shared | {name: given[name.upper()] for name in _word_parameters()}
@@ -93,7 +96,9 @@ class Run:
         self.project = project_folder()
         self.folder = _new_folder(self.project / "runs")
         self._models = self.project / "models" if given["SAVE_TO"] == "models" else self.folder
-        self.memory = joblib.Memory(self.project / "runs" / "kept" / _code_version(), verbose=0)
+        code = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
+        code = joblib.hash([code, *map(version, ("torch", "numpy", "scikit-learn"))])
+        self.memory = joblib.Memory(self.project / "runs" / "kept" / code, verbose=0)
         self._start = time.perf_counter()
         print(f"Run {self.folder.name}: {self._changed or 'all parameters have their defaults'}.")
         print(f"Models go to {self._name(self._models)}/, results to {self._name(self.folder)}/.")
@@ -160,11 +165,12 @@ class Run:
 
     def score(self, model, name: str) -> pd.DataFrame | None:
         """Score `TEST_DATA`, a file or a table, into the file `name` in the run's folder; returns
-        its first rows. Without a model or `TEST_DATA`, nothing."""
+        its first rows. None without a model or `TEST_DATA`."""
         source, path = self.parameters["TEST_DATA"], self.folder / name
         options = {"column": self.parameters["COLUMN"], "encoding": self.parameters["ENCODING"]}
+        if source is None:
+            print("TEST_DATA is None: there is no file to score.")
         if model is None or source is None:
-            print("TEST_DATA is None: there is no file to score." * (model is not None))
             return None
         if isinstance(source, pd.DataFrame):
             table = score_csv(model, source, **options)
@@ -239,11 +245,10 @@ def defaults(notebook: str) -> dict[str, object]:
     values = {
         "REVIEWS": "bundled", "COLUMN": "review", "ENCODING": "utf-8", "OFFICIAL_SPLIT": True,
         "GLOVE": "glove.6B.50d", "QUICK": False, "INPUT": "sequence", "MAX_LENGTH": 400,
-        "SEED": 1234, "SEEDS": [1234, 1235, 1236, 1237, 1238], "SEARCH": 0,
-        "TEST_DATA": None, "SAVE_TO": "runs",
+        "SEED": 1234, "SEEDS": [1234, 1235, 1236, 1237, 1238], "TEST_DATA": None,
+        "SAVE_TO": "runs",
     }  # fmt: skip
-    if skip:
-        del values["SEARCH"]
+    values |= {} if skip else {"SEARCH": 0}
     values |= {f"REPORT_{name.upper()}": getattr(report, name) for name in REPORT}
     return values | {name.upper(): getattr(words, name) for name in _word_parameters()}
 
@@ -277,7 +282,7 @@ def _check(name: str, value, given: dict) -> None:
             raise ValueError(f"{name} is {value!r:.80}; it must be a text")
         if name == "GLOVE" and value not in NAMES and not resolve(value).is_file():
             raise ValueError(f"GLOVE is {value!r:.200}: neither a file nor {', '.join(NAMES)}")
-        if name == "TEST_DATA" or (name == "REVIEWS" and not _in_folders(value)):
+        if name in ("REVIEWS", "TEST_DATA"):
             _check_table(name, value, given["COLUMN"], given["ENCODING"])
     else:
         kind = BiRNNClassifier if name.startswith("REPORT_") else WordBiRNNClassifier
@@ -288,17 +293,16 @@ def _check(name: str, value, given: dict) -> None:
             raise ValueError(str(error).replace(parameter, name, 1)) from None
 
 
-def _in_folders(source: str) -> bool:
-    """Whether reviews are no table but files of their own, in a folder or an archive."""
-    path = resolve(source)
-    archive = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
-    return source in ("bundled", "aclImdb") or archive or any(path.glob("train/pos/*.txt"))
-
-
 def _check_table(name: str, source: str, column: str, encoding: str) -> None:
+    """`ValueError` where there is no file with the columns that are needed. `REVIEWS` may be a
+    folder or an archive, too."""
+    path, learns = resolve(source), name == "REVIEWS"
+    archive = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
+    if learns and (source in BUNDLED or archive or any(path.glob("train/pos/*.txt"))):
+        return
     if isinstance(column, str) and isinstance(encoding, str):  # otherwise, there is a line already
         try:
-            check_columns(resolve(source), column, encoding, labels=name == "REVIEWS")
+            check_columns(path, column, encoding, labels=learns)
         except FileError as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -313,21 +317,8 @@ def _new_folder(parent: Path) -> Path:
             return parent / str(number)
 
 
-def _code_version() -> str:
-    """A name for the code that computes results: it changes with the package or a library."""
-    files = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    return joblib.hash([files, *map(version, ("torch", "numpy", "scikit-learn"))])[:12]
-
-
 def _when(path: Path) -> str:
     return f"{datetime.fromtimestamp(path.stat().st_mtime):%Y-%m-%d %H:%M}"
-
-
-def _differs(value, default) -> bool:
-    """Whether a parameter differs from its default; "LSTM" is "lstm"."""
-    if isinstance(value, str) and isinstance(default, str):
-        return value.lower() != default.lower()
-    return isinstance(value, pd.DataFrame) or value != default
 
 
 def _show_message(shell, kind, error, *_, **__) -> None:

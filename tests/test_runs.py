@@ -213,7 +213,7 @@ def test_what_differs_from_the_defaults(capsys, project):
         "Run 1: all parameters have their defaults.\n"
         "Models go to runs/1, all else to runs/1.\n"
     )  # fmt: skip
-    start(CELL_TYPE="LSTM", MAX_NORM=1, NUM_LAYERS=2, SEEDS=[3], SAVE_TO="models")
+    start(CELL_TYPE="LSTM", MAX_NORM=1.0, NUM_LAYERS=2, SEEDS=[3], SAVE_TO="models")
     assert capsys.readouterr().out == (
         "Run 2: SEEDS = [3], SAVE_TO = 'models', NUM_LAYERS = 2.\n"
         "Models go to models, all else to runs/2.\n"
@@ -373,11 +373,12 @@ def test_the_test_data_is_scored(kind, project, model, capsys):
 
 def test_nothing_to_score(model, capsys):
     run = start()
-    assert run.score(None, "predictions.csv") is None
-    assert "score" not in capsys.readouterr().out
+    capsys.readouterr()
     assert run.score(model, "predictions.csv") is None
     assert capsys.readouterr().out == "TEST_DATA is None: there is no file to score.\n"
-    assert [*run.folder.iterdir()] == []
+    other = start(TEST_DATA=TABLE)
+    assert other.score(None, "predictions.csv") is None
+    assert [*run.folder.iterdir(), *other.folder.iterdir()] == []
 
 
 def test_the_box_reads_a_text(model, monkeypatch):
