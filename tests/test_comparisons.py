@@ -13,6 +13,7 @@ def test_the_table_has_the_reports_figures_beside_ours(made_up):
     assert list(table) == [
         (title, place) for title in ("GRU-5", "LSTM-5") for place in ("report", "here")
     ]
+    assert table.index.nlevels == 2
     report, here = table["GRU-5"]["report"], table["GRU-5"]["here"]
     assert (report["valid", "accuracy"], here["valid", "accuracy"]) == (0.82744, 0.75)
     assert (report["training", "seconds"], here["training", "seconds"]) == (114, 1.0)

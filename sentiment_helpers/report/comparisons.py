@@ -27,7 +27,8 @@ def table(results: list[Result]) -> pd.DataFrame:
         here["seconds"] = round(result.seconds, 1)
         columns[result.title, "report"] = report_table().loc[result.experiment].reindex(rows)
         columns[result.title, "here"] = here.reindex(rows)
-    return pd.DataFrame(columns, [*rows]).set_axis([*rows.values()]).astype(float)
+    index = pd.MultiIndex.from_tuples(rows.values())
+    return pd.DataFrame(columns, [*rows]).set_axis(index).astype(float)
 
 
 def first_runs(results: list[Result]) -> list[Result]:
