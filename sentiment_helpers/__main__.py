@@ -76,12 +76,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(commands, run: Callable, example: str) -> argparse.ArgumentParser:
-    name, what = run.__name__.strip("_"), run.__doc__
-    example = f"example:\n  {PROGRAM} {name} {example}"
-    layout = argparse.RawDescriptionHelpFormatter  # does not break the example
-    command = commands.add_parser(
-        name, help=what, description=what, epilog=example, formatter_class=layout
-    )
+    name = run.__name__.strip("_")
+    command = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+    command.formatter_class = argparse.RawDescriptionHelpFormatter  # keeps the example in one line
+    command.epilog = f"example:\n  {PROGRAM} {name} {example}"
     command.add_argument("--debug", action="store_true", help="show where an error came from")
     command.set_defaults(run=run)
     return command
