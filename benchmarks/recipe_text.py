@@ -19,9 +19,7 @@ FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
 
 def tokenized(review: str) -> str:
     """A review's Treebank tokens, separated by spaces."""
-    review = " ".join(text.pieces(review)).lower()
-    for apostrophe in text.APOSTROPHES:
-        review = review.replace(apostrophe, "'")
+    review = " ".join(text.straighten(piece.lower()) for piece in text.pieces(review))
     return " ".join(tokenizer.tokenize(FULL_STOP.sub(r" \1 \2 ", review + " ")))
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     score = commands.add_parser("score", help="score the reviews of a CSV or tab-separated file")
     score.add_argument("model", help="a .pt file that sentiment_helpers.save wrote")
-    score.add_argument("reviews", help="a file, compressed by gzip or not; - is standard input")
+    score.add_argument("reviews", help="a file, also as .gz or .zip; - is standard input")
     score.add_argument("--output", help="file for the reviews and their predictions, compressed "
                        "if it ends in .gz; - is standard output")  # fmt: skip
     score.add_argument("--force", action="store_true", help="replace an existing output")
@@ -50,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         bad_input = isinstance(error, FileError | OSError)
         unexpected = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-        print(sentence(error) if bad_input else one_line(unexpected), file=sys.stderr)
+        text = sentence(error) if bad_input else one_line(unexpected)
+        # Keyword arguments that a message names become options of this command.
+        print(re.sub(r'\((column|encoding)="(.+?)"\)', r"(--\1 \2)", text), file=sys.stderr)
         return 2 if bad_input else 1
 
 
@@ -71,6 +74,7 @@ def _score(options: argparse.Namespace) -> None:
         names = "rows scored empty without_known_word known_words undecided unreadable"
         figures = {name: getattr(report, name) for name in f"{names} rows_per_second".split()}
         figures |= report.scores._asdict() if report.scores else {}
+        figures |= {"label_error": report.label_error} if report.label_error else {}
         # JSON has no NaN, which the area under the curve is if only one class occurs.
         print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
 

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.fast.many_texts import MISSING, Corpus, read
 from sentiment_helpers.glove import MAX_DIMENSIONS, Glove
-from sentiment_helpers.text import clean, piece_tokens, pieces, tokens
+from sentiment_helpers.text import TOKEN, clean, pieces, split_contraction, tokens
 
 FREQUENT_WORDS = 50_000  # enough for new reviews, and a saved `MeanEmbedding` is under 20 MB
 PADDING, UNKNOWN = 0, 1  # ids that are no words; a word's id is its row in GloVe's table plus 2
@@ -34,7 +34,7 @@ class CorpusTransformer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, texts: Iterable[str]) -> np.ndarray:
-        """A row for each text, see the class. `ValueError` if `texts` are not several strings."""
+        """A row for each text, see the class. `ValueError` as in `text.each_text`."""
         return self.transform_counted(texts)[0]
 
     def transform_counted(self, texts: Iterable[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -127,7 +127,7 @@ class TokenIds(CorpusTransformer):
 
     def origins(self, text: str) -> list[int]:
         """From which of its `text.pieces` each id of `text` is; [] for a text without words."""
-        words = [self._known_parts(piece_tokens(piece)) for piece in pieces(text)]
+        words = [self._known_parts(TOKEN.findall(split_contraction(p))) for p in pieces(text)]
         numbers = [number for number, some in enumerate(words) for _ in some]
         return self._both_ends(np.array(numbers, int)).tolist()
 

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay, RocCurveDisplay
 
+from sentiment_helpers.metrics import check_rows
+
 # Okabe and Ito's palette, which colour-blind readers can distinguish.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, AMBER, GREY = "#56B4E9", "#E69F00", "#595959"
@@ -51,8 +53,9 @@ def roc_curves(
     """ROC curves on the same rows with `labels` (N,), one for each entry of `probabilities`.
 
     Keys are epochs, as in a classifier's `valid_probabilities_` (later ones are darker), or names
-    of up to six models (`ValueError` for more). Values are probabilities (N,) of class 1.
+    of up to six models (`ValueError` for more or no rows). Values: probabilities (N,) of class 1.
     """
+    check_rows(labels, *probabilities.values())
     if all(isinstance(key, int) for key in probabilities):
         colours = plt.get_cmap("cividis_r")(np.linspace(0.1, 1, len(probabilities)))
         probabilities = {f"epoch {key}": values for key, values in probabilities.items()}
@@ -73,6 +76,7 @@ def calibration(
 ) -> Axes:
     """The share of positive reviews in ten equal groups by predicted probability, for up to six
     models. A well calibrated model lies on the diagonal. Arguments as for `roc_curves`."""
+    check_rows(labels, *probabilities.values())
     ax = axes_or_new(ax)
     for name, (colour, marker) in styles(probabilities).items():
         CalibrationDisplay.from_predictions(
@@ -86,11 +90,14 @@ def calibration(
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, ax: Axes | None = None) -> Axes:
-    """The number of reviews for each true and predicted class, both (N,) of 0 and 1."""
-    ax = axes_or_new(ax)
+    """The number of reviews for each true and predicted class, both (N,) of 0 and 1, which need not
+    both occur. `ValueError` for no rows."""
+    check_rows(labels, predictions)
+    classes, ax = np.union1d(labels, predictions), axes_or_new(ax)
     ConfusionMatrixDisplay.from_predictions(
-        labels, predictions, display_labels=["negative", "positive"], cmap="Blues", ax=ax
-    )
+        labels, predictions, labels=classes if len(classes) > 1 else [0, 1],
+        display_labels=["negative", "positive"], cmap="Blues", ax=ax,
+    )  # fmt: skip
     ax.set(xlabel="predicted (reviews)", ylabel="true (reviews)")
     return ax
 

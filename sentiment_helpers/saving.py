@@ -20,6 +20,7 @@ HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
 TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
 CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
 CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
+ADDED = {"optimizer": "adam", "class_weight": None}  # parameters that older files do not have
 
 
 def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
@@ -41,7 +42,8 @@ def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
 
 def load(path: str | os.PathLike) -> Pipeline | Blend:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then. The file
-    may come from anybody: nothing in it is run, and each value is checked.
+    may come from anybody: nothing in it is run, and each value is checked. Files of this version
+    stay readable when classifiers get new parameters: one that a file lacks has its default.
 
     Raises:
         CheckpointError: `path` is missing, or holds no model that this version can load.
@@ -63,17 +65,16 @@ def _content(model: Pipeline | Blend) -> dict:
             "weights": model.weights_.tolist(),
             "intercept": model.intercept_,
         }
-    if not isinstance(model, Pipeline):
-        kind = type(model).__name__
-        instead = " by itself: save make_pipeline(MeanEmbedding(glove), classifier)"
-        instead = ": save its best_estimator_" if kind.endswith("SearchCV") else instead
-        raise ValueError(f"a {kind} cannot be saved{instead}")
-    kinds = [type(step).__name__ for _, step in model.steps]
+    is_pipeline = isinstance(model, Pipeline)
+    steps = model.steps if is_pipeline else [("", model)]
+    kinds = [type(step).__name__ for _, step in steps]
     if len(kinds) != 2 or kinds[0] not in TRANSFORMERS or kinds[1] not in CLASSIFIERS:
-        foreign = [kind for kind in kinds if kind not in TRANSFORMERS | CLASSIFIERS]
+        foreign = [kind for kind in kinds if kind not in TRANSFORMERS | CLASSIFIERS] or kinds
+        search = any(kind.endswith("SearchCV") for kind in kinds)
         raise ValueError(
-            f"a pipeline with {' and '.join(foreign or kinds)} cannot be saved: its steps must be "
-            f"one of {', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)}"
+            f"a {'pipeline with ' * is_pipeline}{' and '.join(foreign)} cannot be saved: save "
+            f"{'its best_estimator_, in ' if search else ''}a pipeline of one of "
+            f"{', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)}"
         )
     states = [step.get_state() for _, step in model.steps]
     weights = states[1].pop("weights")
@@ -132,6 +133,7 @@ def _same(given, expected) -> bool:
             raise ValueError("a weight or a vector is not finite")
         return given.dtype == expected.dtype and torch.equal(given, expected)
     if isinstance(given, dict):
+        expected = {k: v for k, v in expected.items() if k in given or (k, v) not in ADDED.items()}
         return list(given) == list(expected) and all(_same(given[k], expected[k]) for k in given)
     if isinstance(given, list):
         return len(given) == len(expected) and all(map(_same, given, expected))

@@ -54,9 +54,10 @@ class ScoreReport:
     without_known_word: int  # scored rows in which the model knows no word
     known_words: float  # share of the words in scored rows; NaN if none were counted
     undecided: int  # scored rows rated between 4 and 7; `scores` leaves them out
-    unreadable: int  # scored rows with a label that is neither positive nor negative; likewise
+    unreadable: int  # scored rows whose label is empty or neither positive nor negative; likewise
     seconds: float
     scores: Scores | None  # of the other scored rows with a label; None if there are none
+    label_error: str = ""  # why the labels are not understood; then they are not read at all
 
     @property
     def rows_per_second(self) -> float:
@@ -73,12 +74,12 @@ class ScoreReport:
         text += f"; {self.rows_per_second:,.0f} rows per second"
         if self.scores:
             text += "\n" + ", ".join(f"{k} {v:.4f}" for k, v in self.scores._asdict().items())
-        return text
+        return text + (f"\nno figures, since {self.label_error}" if self.label_error else "")
 
 
 def score_csv(
     model: Pipeline | Blend,
-    source: str | os.PathLike,
+    source: str | os.PathLike | pd.DataFrame,
     destination: str | os.PathLike | None = None,
     *,
     column: str = "review",
@@ -86,9 +87,10 @@ def score_csv(
     workers: int = 1,
     overwrite: bool = False,
     verbose: bool = False,
-) -> ScoreReport:
+) -> ScoreReport | pd.DataFrame:
     """Score the reviews of a CSV or tab-separated file. With `destination`, write the file again
-    with two more columns: `probability` (of positive) and `prediction` (0 or 1).
+    with two more columns: `probability` (of positive) and `prediction` (0 or 1). A DataFrame comes
+    back as a copy with these columns, as from `score_partition`; of the rest, `column` applies.
 
     Rows keep their order and their bytes; a row without a review gets empty cells. The new file
     appears when it is complete and on disk. Memory grows by 9 bytes for each labelled row, and by
@@ -96,7 +98,7 @@ def score_csv(
     The last digits of a probability depend on `workers`, because each process has fewer threads.
 
     Args:
-        source: a file, compressed by gzip or not, or "-" for standard input.
+        source: a file, compressed by gzip or zip or not, "-" for standard input; or a DataFrame.
         destination: a file, compressed if its name ends in .gz, or "-" for standard output.
         column, encoding: the name of the reviews' column (case is ignored); of both files.
         workers: processes that share the cores, each with the model in its memory.
@@ -108,19 +110,23 @@ def score_csv(
         OSError: `destination` cannot be written, exists and is not to be overwritten
             (`FileExistsError`), or a worker process died (`ChildProcessError`).
         CheckpointError: a probability is not finite.
-        ValueError: `workers` is out of range, or above 1 with a model that `save` does not take.
+        ValueError: `workers` is out of range, or above 1 with a model that `save` does not take;
+            or a DataFrame is not one of reviews (see `score_partition`), or has a `destination`.
     """
     start = time.perf_counter()
     check_range("workers", workers, 1, 1024)
+    if isinstance(source, pd.DataFrame):
+        if destination is not None:
+            raise ValueError("a scored DataFrame is returned: write it with its to_csv")
+        return score_partition(source, model, column)
     if destination is not None:
         source, destination = os.fspath(source), os.fspath(destination)
         _check_destination(source, destination, overwrite)
     counts, labels, predicted = Counter(), array("B"), array("d")
     with ReviewTable.open(source, column, encoding, verbose) as table:
         if clash := [column for column in ADDED_COLUMNS if column in table.columns]:
-            raise ReviewFileError(
-                f"{table.source.name} already has a column named {clash[0]}: rename it"
-            )
+            why = f"already has a column named {clash[0]}: rename it"
+            raise ReviewFileError(f"{table.source.name} {why}")
         blocks = (
             ([row.fields[table.review] if row.fields else "" for row in rows], (rows, position))
             for rows, position in table.blocks(ROWS_AT_ONCE)
@@ -137,7 +143,7 @@ def score_csv(
                     cells = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
                     file.write(_with_cells(row, table, cells))
                     if table.label is not None and not math.isnan(p):
-                        label = _label(row, table)
+                        label = table.label_of(row.fields[table.label])
                         counts[label] += 1
                         if label in (0, 1):
                             labels.append(label)
@@ -150,6 +156,7 @@ def score_csv(
         known_words=counts["known"] / counts["words"] if counts["words"] else math.nan,
         seconds=time.perf_counter() - start,
         scores=evaluate(labels, predicted) if labels else None,
+        label_error=table.label_error,
     )
 
 
@@ -157,14 +164,6 @@ def _with_cells(row: Row, table: ReviewTable, cells: tuple[str, str]) -> str:
     """The text of a row with two more cells before its line end; an empty line as it is."""
     body = row.text.rstrip("\r\n")
     return table.separator.join([body, *cells]) + row.text[len(body) :] if row.fields else row.text
-
-
-def _label(row: Row, table: ReviewTable) -> int | str:
-    """0 or 1; or why it is neither."""
-    with suppress(ValueError):
-        label = table.label_of(row.fields)
-        return "undecided" if label is None else label
-    return "unreadable"
 
 
 def score_texts(model: Pipeline | Blend, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
@@ -243,9 +242,8 @@ def _score_in_order(
                 rest, future = waiting.popleft()
                 yield rest, *future.result()
         except BrokenProcessPool:
-            raise ChildProcessError(
-                f"a worker process died, perhaps for lack of memory: use fewer than {workers}"
-            ) from None
+            why = "a worker process died, perhaps for lack of memory"
+            raise ChildProcessError(f"{why}: use fewer than {workers}") from None
         finally:
             pool.shutdown(kill_workers=True)
 
@@ -273,7 +271,7 @@ def _watch_parent(parent: int, folder: str) -> None:
 def _score_with_file(path: Path, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
     """`score_texts` by the model in a file, which each process loads once."""
     with _loading:  # or each thread would load it
-        model = _load_cached(path)
+        model = _load_cached(resolve(path))
     return score_texts(model, texts)
 
 
@@ -286,9 +284,8 @@ def _check_destination(source: str, destination: str, overwrite: bool) -> None:
             where = "the output" if destination == "-" else destination
             raise ReviewFileError(f"{where} is the input: give the output another name")
     if not overwrite and destination != "-" and Path(destination).is_file():
-        raise FileExistsError(
-            f"{destination} is there already: give another name, or --force (overwrite=True)"
-        )
+        advice = "give another name, or --force (overwrite=True)"
+        raise FileExistsError(f"{destination} is there already: {advice}")
 
 
 @contextmanager
@@ -309,12 +306,14 @@ def _open(source: str, destination: str | None, encoding: str, overwrite: bool) 
 
 
 def score_partition(
-    table: pd.DataFrame, model: str | os.PathLike = "models/RNN.pt", column: str = "review"
+    table: pd.DataFrame,
+    model: str | os.PathLike | Pipeline | Blend = "models/RNN.pt",
+    column: str = "review",
 ) -> pd.DataFrame:
     """A copy of `table` with two more columns: `probability` (of positive, float64) and
     `prediction` (Int64: 0 or 1), both missing where the review is missing or blank.
 
-    A cluster can send this function to its workers; each process loads `model` once. Other
+    A cluster can send this function to its workers; each process loads a file `model` once. Other
     arguments are given with `functools.partial`, or as keywords of Dask's `map_partitions`.
 
     Raises:
@@ -327,6 +326,7 @@ def score_partition(
     if clash := set(ADDED_COLUMNS) & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     texts = table[column].astype("string").fillna("").tolist()
-    probabilities, _ = _score_with_file(resolve(model), texts)
+    score = _score_with_file if isinstance(model, str | os.PathLike) else score_texts
+    probabilities, _ = score(model, texts)
     positive = pd.array(np.where(np.isnan(probabilities), np.nan, probabilities > 0.5), "Int64")
     return table.assign(probability=probabilities, prediction=positive)

@@ -6,6 +6,8 @@ finds the same words in many reviews, sooner.
 
 import html
 import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 
 from nltk.tokenize import NLTKWordTokenizer
 
@@ -14,26 +16,35 @@ NEGATIONS = frozenset("not no nor n't never none nobody nothing neither nowhere 
 
 STOP_WORDS = frozenset(
     # pronouns and determiners
-    "i me my mine myself we us our ours ourselves you your yours yourself yourselves he him his "
-    "himself she her hers herself it its itself they them their theirs themselves what which who "
-    "whom whose this that these those a an the some any each every other such own same both all "
-    # be, have, do and the modal verbs, with what Treebank's rules leave of their short forms
-    "am is are was were be been being have has had having do does did doing will would shall "
-    "should can could may might must ca wo sha ai s t d m ll re ve y "
-    # prepositions, conjunctions and adverbs of place and time
-    "of at by for with about against between among into through during before after above below "
-    "to from up down in out on off over under upon and but if or because as until while than so "
-    "again further then once here there when where why how now just only also very too".split()
+    "i me my myself we our ours ourselves you your yours yourself yourselves he him his himself "
+    "she her hers herself it its itself they them their theirs themselves what which who whom this "
+    "that these those a an the all any both each few more most other some such own same "
+    # be, have, do and modal verbs; short forms
+    "am is are was were be been being have has had having do does did doing will should can "
+    "s t d m o y ll ma re ve you're you've you'll you'd she's it's that'll should've "
+    "ca wo sha ai "  # what Treebank's rules leave of can't, won't, shan't and ain't, beside n't
+    # prepositions, conjunctions and adverbs
+    "of at by for with about against between into through during before after above below to from "
+    "up down in out on off over under and but if or because as until while than so again further "
+    "then once here there when where why how now just only very too".split()
 )
-"""English function words: about those of NLTK's list, without the negations."""
+"""NLTK's English list without its negations and their short forms, as in the report."""
 
-APOSTROPHES = "‘’`´"
 # Tags and comments. A comment ends before another one begins, so that no text is scanned twice.
 _MARKUP = re.compile(r"<(?:!--(?:[^<-]|<(?!!--)|-(?!->))*+--|/?[A-Za-z][^<>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file and no font can show
+# Control characters, and those that Unicode calls ignorable: soft hyphens, joiners, directions, …
+_INVISIBLE = re.compile(
+    "[\0-\x08\x0e-\x1b\x7f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+# Windows' characters (cp1252) that were read as Latin-1; what looks like ', - or ...
+_LOOK_ALIKES = {code: bytes([code]).decode("cp1252", "ignore").lower() for code in range(128, 160)}
+_LOOK_ALIKES |= {ord(one): "'" for one in "\x91\x92‘’‛´ʹʻʼʽˈˊˋ՚′‵ꞌ＇｀"}
+_LOOK_ALIKES |= {0x2010: "-", 0x2011: "-", 0x2026: "..."}
 # What each contraction has: an apostrophe, or it is one of Treebank's six fused words.
 CONTRACTION = re.compile("'|cannot|gimme|gonna|gotta|lemme|wanna")
-MAX_CONTRACTION = 1000  # characters; a longer piece is no word, and can keep the rules busy
+MAX_WORD = 1000  # characters; a longer piece is no word, and can keep Treebank's rules and NFC busy
 # Letters, with hyphens and apostrophes inside; nothing that touches a digit.
 WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
 # Letters and digits, with hyphens and apostrophes inside; what Treebank's rules split off ("n't",
@@ -67,7 +78,23 @@ def tokens(text: str) -> list[str]:
     >>> tokens("It isn't worth 10 dollars!<br />A well-made mess...")
     ['it', 'is', "n't", 'worth', '10', 'dollars', '!', 'a', 'well-made', 'mess']
     """
-    return [token for piece in pieces(text) for token in piece_tokens(piece)]
+    return [token for piece in pieces(text) for token in TOKEN.findall(split_contraction(piece))]
+
+
+def each_text(texts: Iterable[str]) -> Iterator[str]:
+    """The texts of a list, a column, an array (N,) or another iterable, or of a table with one
+    column. `ValueError` for anything else: a DataFrame iterates as the names of its columns."""
+    shape = getattr(texts, "shape", (0,)) if isinstance(texts, Iterable) else ()
+    if len(shape) == 2 and shape[1] == 1 and hasattr(texts, "iloc"):
+        texts, shape = texts.iloc[:, 0], shape[:1]
+    if isinstance(texts, str):
+        raise ValueError("one text was given where several are expected: put it into a list")
+    if len(shape) != 1 or isinstance(texts, bytes | bytearray | Mapping | set | frozenset):
+        raise ValueError(f"a list or one column of texts is needed, not {type(texts).__name__}")
+    for n, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"text {n} is {' '.join(repr(text).split()):.80}, which is no string")
+        yield text
 
 
 def pieces(text: str) -> list[str]:
@@ -75,17 +102,14 @@ def pieces(text: str) -> list[str]:
     return without_markup(text).split()
 
 
-def piece_tokens(piece: str) -> list[str]:
-    """What `tokens` gives for one of the `pieces` of a text."""
-    return TOKEN.findall(split_contraction(piece))
-
-
 def without_markup(text: str) -> str:
     """`text` without tags and comments; entities such as ``&amp;`` become their characters.
 
     This comes before punctuation goes, because ``<br />`` would leave the word "br".
     """
-    text = html.unescape(_MARKUP.sub(" ", text))
+    text = _MARKUP.sub(" ", text)
+    for _ in range(3):  # ``&amp;#39;`` was escaped twice; Python reads numbers of 4,300 digits
+        text = html.unescape(re.sub(r"(&#\d{4000})\d+", r"\1", text))
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
@@ -96,13 +120,15 @@ def split_contraction(piece: str) -> str:
     piece needs them.
     """
     piece = straighten(piece.lower())
-    if len(piece) > MAX_CONTRACTION or not CONTRACTION.search(piece):
+    if len(piece) > MAX_WORD or not CONTRACTION.search(piece):
         return piece
     return " ".join(treebank.tokenize(piece + " "))  # they find some short forms by the space
 
 
-def straighten(text: str) -> str:
-    """`text` with straight apostrophes, because "don’t" would lose its negation; without NULs."""
-    for apostrophe in APOSTROPHES:
-        text = text.replace(apostrophe, "'")
-    return text.replace("\0", "")
+def straighten(piece: str) -> str:
+    """A piece as it looks: nothing invisible in it, so that letters beside a space without a width
+    are one word; accents composed (NFC); apostrophes straight, or "don’t" loses its negation."""
+    if not (piece.isascii() and piece.isprintable()):
+        piece = _INVISIBLE.sub("", piece).translate(_LOOK_ALIKES)
+        piece = unicodedata.normalize("NFC", piece) if len(piece) <= MAX_WORD else piece
+    return piece.replace("`", "'")

@@ -17,7 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from tqdm import tqdm
 
 from sentiment_helpers.fast.batches import Rows, predict_logits
-from sentiment_helpers.fast.flat_adam import FlatAdam, lr_factors
+from sentiment_helpers.fast.flat_optimizer import FlatOptimizer, lr_factors, optimizer_of
 from sentiment_helpers.fast.processor import denormals_flushed, threads_for
 from sentiment_helpers.storage.training_state import StateFile
 
@@ -33,9 +33,6 @@ class EarlyStopping:
 
     These epochs count whether or not they are consecutive (report, 5th step: "patience two
     regardless if consecutive"). A loss equal to the best is not better.
-
-    Args:
-        patience: the number of epochs without a new best validation loss that ends the training.
     """
 
     def __init__(self, patience: int):
@@ -91,7 +88,7 @@ class Training(NamedTuple):
     """All that changes while `fit` runs: `order` draws the order of rows, `noise` the dropouts."""
 
     network: nn.Module
-    step: FlatAdam
+    step: FlatOptimizer
     stopping: EarlyStopping
     history: History
     order: Generator
@@ -103,6 +100,7 @@ def fit(
     train: tuple[Tensor, ...],
     valid: tuple[Tensor, ...],
     *,
+    optimizer: str = "adam",
     lr: float = 1e-4,
     embedding_lr: float | None = None,
     schedule: str = "constant",
@@ -115,45 +113,53 @@ def fit(
     metrics: Callable[[np.ndarray, np.ndarray], Mapping[str, float]] | None = None,
     description: str | None = None,
 ) -> History:
-    """Train `network` with Adam on binary cross-entropy; it ends with its best weights.
+    """Train `network` on binary cross-entropy; it ends with its best weights.
 
     Args:
         network: maps a batch of inputs (B, …) to logits (B,).
         train, valid: inputs (N, …) and labels (N,) float32 on the network's device, perhaps with
-            lengths (N,) on the CPU; see `Rows`.
-        lr, embedding_lr, max_norm: see `FlatAdam`.
+            lengths (N,) and weights (N,); see `Rows`.
+        optimizer: "adam", "adamw", "rmsprop", or "sgd" with a momentum of 0.9, which needs a
+            greater `lr`. The rest are PyTorch's defaults, such as AdamW's weight decay of 0.01.
+        lr, embedding_lr, max_norm: see `FlatOptimizer`.
         schedule: "constant"; or "linear": the learning rates rise for the first
-            `flat_adam.WARM_UP` of all steps in `max_epochs`, then fall to 0.
+            `flat_optimizer.WARM_UP` of all steps in `max_epochs`, then fall to 0.
         batch_size: rows a step; the order is drawn anew each epoch.
         max_epochs, patience: the most epochs, and see `EarlyStopping`.
         random_state: seeds order and dropout. Modules with an attribute `generator`, such as
             `networks.Dropout`, draw from one of this call's own; the global ones play no part.
         resume: a file with the state of the training, written whole after each epoch. An existing
             one is resumed: the result is the same as without the interruption, bit for bit on one
-            machine with the same number of threads. The network must have its first weights.
+            CPU with the same number of threads. The network must have its first weights.
         metrics: from labels and probabilities (N,) to figures by name, computed each epoch.
         description: the title of a progress bar; None shows none.
 
-    An epoch's figures are computed after it without dropout: sums over rows, divided by rows.
+    An epoch's figures are computed after it without dropout: means over rows, losses weighted.
     Ctrl-C ends the training and keeps the best epoch so far; in the first epoch it is raised.
 
     Raises:
-        ValueError: rows that cannot be used, see `Rows.check`; an unknown schedule; the first
-            epoch's loss is not finite; or `resume` is no state of this training.
+        ValueError: an unknown optimizer or schedule; rows that cannot be used, see `Rows.check`;
+            the first epoch's loss is not finite; or `resume` is no state of this training.
         TypeError: `resume` is no path.
         OSError: `resume` cannot be written.
 
     Warns:
         RuntimeWarning: a later epoch's loss is not finite. Training ends with the best epoch.
     """
+    make = optimizer_of(optimizer)
+    factors = lr_factors(schedule, max_epochs * math.ceil(len(train[0]) / batch_size))
     train, valid = Rows(*train).check("training"), Rows(*valid).check("validation")
     shown = {"desc": description, "disable": description is None, "file": sys.stdout} | BAR
     with threads_for(network), tqdm(total=max_epochs, **shown) as bar:
-        rates = (lr, embedding_lr, schedule, max_norm)
+        rates = (optimizer, lr, embedding_lr, schedule, max_norm)
         settings = (*rates, batch_size, max_epochs, patience, random_state)
         saved = StateFile(resume, network, [*train, *valid], settings)
-        training = _start(network, train, *rates, batch_size, max_epochs, patience, random_state)
-        history, stopping = training.history, training.stopping
+        step = FlatOptimizer(network, make, lr, embedding_lr, factors, max_norm)
+        history, stopping = History(), EarlyStopping(patience)
+        order = Generator().manual_seed(random_state)
+        noise = Generator(train.inputs.device).manual_seed(random_state)
+        training = Training(network, step, stopping, history, order, noise)
+        _set_generator(network, noise)
         try:
             saved.restore(training)
             bar.update(len(history.epochs))
@@ -179,17 +185,6 @@ def fit(
     return history
 
 
-def _start(
-    network, train, lr, embedding_lr, schedule, max_norm, batch_size, max_epochs, patience, seed
-) -> Training:
-    steps = max_epochs * math.ceil(len(train.inputs) / batch_size)
-    step = FlatAdam(network, lr, embedding_lr, lr_factors(schedule, steps), max_norm)
-    order = Generator().manual_seed(seed)
-    noise = Generator(train.inputs.device).manual_seed(seed)
-    _set_generator(network, noise)
-    return Training(network, step, EarlyStopping(patience), History(), order, noise)
-
-
 def _run_epoch(
     training: Training, train: Rows, valid: Rows, batch_size: int, metrics
 ) -> tuple[dict[str, float], np.ndarray]:
@@ -199,8 +194,8 @@ def _run_epoch(
     network = training.network.train()
     norms = []
     with denormals_flushed():
-        for inputs, labels in train.draw_batches(batch_size, training.order):
-            norms.append(training.step(binary_cross_entropy_with_logits(network(inputs), labels)))
+        for inputs, *targets in train.draw_batches(batch_size, training.order):
+            norms.append(training.step(binary_cross_entropy_with_logits(network(inputs), *targets)))
     epoch = len(training.history.epochs) + 1
     row = {"epoch": epoch, "gradient_norm": torch.stack(norms).mean().item()}
     for side, rows in (("train", train), ("valid", valid)):
@@ -212,7 +207,9 @@ def _run_epoch(
 def _measure(network: nn.Module, rows: Rows, metrics) -> tuple[dict[str, float], np.ndarray]:
     """The loss and what `metrics` returned, as plain numbers, and the probabilities (N,)."""
     logits = predict_logits(network, rows.inputs, rows.lengths)
-    loss = binary_cross_entropy_with_logits(logits, rows.labels).item()
+    loss = binary_cross_entropy_with_logits(logits, rows.labels, rows.weights).item()
+    if rows.weights is not None:
+        loss /= rows.weights.mean().item()
     probabilities = torch.sigmoid(logits.cpu().to(torch.float64)).numpy()
     figures = {}
     if metrics is not None and math.isfinite(loss):  # metrics of NaN may raise

@@ -14,8 +14,10 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from sentiment_helpers import Glove, load_reviews
+from sentiment_helpers.classifiers import base
 from sentiment_helpers.report.experiments import FIGURES, Result
 
+DEVICES = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 RELIABILITY = Path(__file__).parents[1] / "benchmarks" / "RELIABILITY.md"
 ANY = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
 settings.register_profile("test", max_examples=100, derandomize=True, **ANY)
@@ -71,6 +73,28 @@ Nothing was lost or half-written.
 def seeded():
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(params=[name for name, is_here in DEVICES.items() if is_here])
+def device(request, monkeypatch) -> str:
+    """Each device of this machine in turn. What is loaded goes there, too."""
+    real = base._device
+    monkeypatch.setattr(base, "_device", lambda n: real(request.param if n == "auto" else n))
+    return request.param
+
+
+@pytest.fixture
+def same(device):
+    """Whether two tensors are equal: bit for bit on the CPU. A GPU adds in any order, unless it is
+    told to use slower algorithms, so that small differences are no mistake there."""
+
+    def compare(first, second) -> bool:
+        first, second = torch.as_tensor(first).cpu(), torch.as_tensor(second).cpu()
+        if device == "cpu":
+            return torch.equal(first, second)
+        return torch.allclose(first.double(), second.double(), rtol=1e-3, atol=1e-3)
+
+    return compare
 
 
 @pytest.fixture

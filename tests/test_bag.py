@@ -39,9 +39,9 @@ def paired():
     return texts, labels, Glove("seven", words, np.zeros((7, 2), np.float32))
 
 
-def test_learns_from_pairs(paired):
+def test_learns_from_pairs(paired, device):
     texts, labels, glove = paired
-    model = make_pipeline(TokenIds(glove, 12), BagClassifier(max_epochs=8))
+    model = make_pipeline(TokenIds(glove, 12), BagClassifier(max_epochs=8, device=device))
     model.fit(texts[:200], labels[:200])
     assert model.score(texts[200:], labels[200:]) == 1
     grams = model[-1].grams_

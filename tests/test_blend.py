@@ -49,6 +49,25 @@ def test_other_labels_are_refused():
         Blend([("right", LogOdds())]).fit(["1.0", "2.0"], [1, 2])
 
 
+def test_each_model_gets_the_texts_of_any_table(members, reviews):
+    """A foreign one, TF-IDF, would read a table as the names of its columns."""
+    rows = reviews[400:430]
+    blend = Blend(members).fit(rows[["review"]], rows["label"])
+    assert (
+        blend.weights_ == Blend(members).fit(list(rows["review"]), rows["label"]).weights_
+    ).all()
+    expected = blend.decision_function(rows["review"])
+    for texts in (rows[["review"]], iter(rows["review"]), rows["review"].to_numpy()):
+        assert (blend.decision_function(texts) == expected).all()
+    for wrong in (rows, {"good": 1}, rows[["review"]].to_numpy(), "good"):
+        with pytest.raises(ValueError, match=r"is needed, not|several are expected"):
+            blend.predict(wrong)
+    with pytest.raises(ValueError, match="is needed, not DataFrame"):
+        Blend(members).fit(rows, rows["label"])
+    with pytest.raises(ValueError, match="text 1 is None"):
+        blend.predict(["good", None])
+
+
 def test_unfitted(glove):
     with pytest.raises(NotFittedError):
         Blend([("right", LogOdds())]).predict(["1.0"])

@@ -10,18 +10,29 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.metrics import recall_score
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from sentiment_helpers import (
     BagClassifier,
     BiRNNClassifier,
     FeedForwardClassifier,
     Glove,
+    MeanEmbedding,
+    TokenIds,
     WordBiRNNClassifier,
+    load_glove,
     training,
 )
+from sentiment_helpers.fast import processor
 
-QUICK = {"num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16}
+QUICK = {
+    "num_layers": 1, "hidden_size": 4, "lr": 0.02, "max_epochs": 4, "batch_size": 16,
+    "device": "cpu",
+}  # fmt: skip
 
 
 def make_data(n=120):
@@ -33,9 +44,23 @@ def weights(classifier):
     return torch.cat([w.flatten() for w in classifier.network_.state_dict().values()])
 
 
-def test_learns_and_predicts():
+def each_kind(glove, **changes):
+    """A quick classifier of each kind, and features or ids to train it on."""
+    ids = np.random.default_rng(0).integers(0, 8, (120, 6))
+    words = {"hidden_size": 4, "domain_size": 2, "max_epochs": 1}
+    return [
+        (BiRNNClassifier(**QUICK | changes), make_data()[0]),
+        (FeedForwardClassifier(max_epochs=1, **changes), make_data()[0]),
+        (BagClassifier(max_epochs=1, **changes), ids),
+        (WordBiRNNClassifier(glove, **words, **changes), ids),
+    ]
+
+
+def test_learns_and_predicts(device):
     X, y = make_data()
-    classifier = BiRNNClassifier(**QUICK).fit(X[:90], y[:90], validation=(X[90:], y[90:]))
+    classifier = BiRNNClassifier(**QUICK | {"device": device}).fit(
+        X[:90], y[:90], validation=(X[90:], y[90:])
+    )
     assert classifier.score(X, y) > 0.85
     assert classifier.classes_.tolist() == ["bad", "good"]
     probabilities = classifier.predict_proba(X)
@@ -88,12 +113,62 @@ def test_scikit_learns_own_checks(classifier):
     assert sum(result["status"] == "skipped" for result in results) <= 1
 
 
-def test_feed_forward_learns():
+@pytest.mark.parametrize(("optimizer", "lr"), [("adam", 0.02), ("rmsprop", 0.02), ("sgd", 0.2)])
+def test_feed_forward_learns(device, optimizer, lr):
     X, y = make_data()
-    classifier = FeedForwardClassifier(lr=0.02, batch_size=16)
+    classifier = FeedForwardClassifier(lr=lr, batch_size=16, device=device, optimizer=optimizer)
     classifier.fit(X[:90], y[:90], validation=(X[90:], y[90:]))
     assert classifier.score(X, y) > 0.85
     assert classifier.network_.hidden.weight.shape == (16, 5)
+
+
+def test_balanced_classes_count_as_repeated_rows():
+    """Nine rows of one class for each of the other, in training and in validation; and as weights
+    by label do, but for a factor."""
+    X, y = make_data()
+    rare, common = np.flatnonzero(y == "good")[:10], np.flatnonzero(y == "bad")
+    rows = np.concatenate([rare[:5], common[:45]])
+    valid = np.concatenate([rare[5:], common[5:14]])  # five for nine: not as in training
+    choices = {"dropout": 0.0, "optimizer": "sgd", "lr": 0.5, "max_epochs": 3, "batch_size": 1000}
+
+    def trained(class_weight, times):
+        sides = [np.repeat(part, np.where(y[part] == "good", times, 1)) for part in (rows, valid)]
+        (inputs, labels), validation = [(X[part], y[part]) for part in sides]
+        classifier = FeedForwardClassifier(**choices, class_weight=class_weight)
+        classifier.fit(inputs, labels, validation=validation)
+        history = classifier.history_[["train_loss", "valid_loss"]].to_numpy()
+        return history, weights(classifier).numpy()
+
+    for found, expected in zip(trained("balanced", 1), trained(None, 9), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    by_label = trained({"good": 5.0, "bad": 5 / 9}, 1)
+    for found, expected in zip(trained("balanced", 1), by_label, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.abs(trained(None, 1)[0] - by_label[0]).max() > 0.1
+
+
+@pytest.mark.parametrize("number", range(4), ids=["BiRNN", "feed-forward", "bag", "words"])
+def test_balanced_classes_find_more_of_the_rare_one(number, reviews, monkeypatch):
+    """On real reviews, one of ten of which is positive."""
+    monkeypatch.setattr(processor, "SMALL_NETWORK", 1e9)  # sooner, where other work needs a core
+    glove, words = load_glove(), {"hidden_size": 8, "domain_size": 0, "lr": 0.01}
+    sides = [reviews[reviews["label"] == label] for label in (0, 1)]
+    train, rest = sides[0][:540], sides[0][540:740]
+    rare, other = sides[1][:60], sides[1][60:260]
+    texts, labels = [*train["review"], *rare["review"]], [0] * 540 + [1] * 60
+    found = []
+    for class_weight in (None, "balanced"):
+        classifier = (
+            BiRNNClassifier(num_layers=1, lr=0.01, max_epochs=8, class_weight=class_weight),
+            FeedForwardClassifier(lr=0.01, class_weight=class_weight),
+            BagClassifier(class_weight=class_weight),
+            WordBiRNNClassifier(glove, **words, class_weight=class_weight),
+        )[number]
+        reader = MeanEmbedding(glove) if number < 2 else TokenIds(glove, 100)
+        model = make_pipeline(reader, classifier).fit(texts, labels)
+        asked = [*rest["review"], *other["review"]]
+        found.append(recall_score([0] * 200 + [1] * 200, model.predict(asked)))
+    assert found[1] > found[0] + 0.2
 
 
 def test_recurrent_weights_get_no_gradient_from_one_step():
@@ -128,7 +203,10 @@ def test_refused_labels(labels, says):
         ("cell_type", ["cnn", None]),
         ("skip_connections", ["no", 1]),
         ("random_state", [-1, None, 2**32]),
-        ("device", ["gpu"]),
+        ("device", ["gpu", "xla", *(["cuda"] if not torch.cuda.is_available() else [])]),
+        ("optimizer", ["lion", "Adam", "", None, 5, ["adam"]]),
+        ("class_weight", ["heavy", True, 2.0, {"good": 1.0, "fine": 2.0}]),
+        ("class_weight", [{"good": 1.0, "bad": value} for value in (0, -1, np.nan, np.inf)]),
     ],
 )
 def test_refused_parameters(name, values):
@@ -143,7 +221,8 @@ def test_refused_parameters(name, values):
     ("name", "value"),
     [
         ("lr", 0), ("batch_size", 0), ("max_epochs", 0), ("patience", 0), ("random_state", -1),
-        ("device", "gpu"), ("verbose", "loud"), ("hidden_size", 0), ("dropout", 1), ("max_norm", 0),
+        ("device", "gpu"), ("verbose", "loud"), ("class_weight", "heavy"), ("optimizer", "lion"),
+        ("hidden_size", 0), ("dropout", 1), ("max_norm", 0),
     ],
 )  # fmt: skip
 def test_refused_parameters_of_the_other_classifiers(name, value):
@@ -175,7 +254,7 @@ def test_numpys_numbers_are_taken(tmp_path):
     numbers = {
         "hidden_size": np.int64(4), "batch_size": np.int32(16), "max_epochs": np.int8(2),
         "patience": np.uint8(2), "lr": np.float32(0.02), "max_norm": np.float64(np.inf),
-        "random_state": np.int64(3), "dropout": np.float32(0.1),
+        "random_state": np.int64(3), "dropout": np.float32(0.1), "class_weight": "balanced",
     }  # fmt: skip
     layers = {"num_layers": np.int64(2)}
     words = layers | {"domain_size": np.int64(2), "word_dropout": np.float64(0.1)}
@@ -234,15 +313,8 @@ def test_trainings_in_threads_do_not_disturb_each_other():
 
 
 def test_a_default_dtype_of_float64_changes_nothing(glove):
-    X, y = make_data()
-    ids = np.random.default_rng(0).integers(0, 8, (120, 6))
-    cases = (
-        (BiRNNClassifier(**QUICK), X),
-        (FeedForwardClassifier(max_epochs=1), X),
-        (BagClassifier(max_epochs=1), ids),
-        (WordBiRNNClassifier(glove, hidden_size=4, domain_size=2, max_epochs=1), ids),
-    )
-    for classifier, inputs in cases:
+    _, y = make_data()
+    for classifier, inputs in each_kind(glove, device="cpu", class_weight="balanced"):
         expected = clone(classifier).fit(inputs, y)
         torch.set_default_dtype(torch.float64)
         try:
@@ -253,6 +325,66 @@ def test_a_default_dtype_of_float64_changes_nothing(glove):
             torch.set_default_dtype(torch.float32)
         assert torch.equal(weights(found), weights(expected))
         assert (probabilities == expected.predict_proba(inputs)).all()
+
+
+class LacksFloat64(TorchDispatchMode):
+    """A device without float64 and float16, as Apple's GPUs have no float64. An operation that
+    gives such values from others is refused, but for what was moved to the CPU before."""
+
+    def __init__(self, patch):
+        super().__init__()
+        self.on_cpu = {}  # storages by address, so that none is used again
+        to, from_numpy = torch.Tensor.to, torch.from_numpy
+
+        def cpu(tensor):  # here, PyTorch would give the same tensor again
+            return self.keep(tensor.clone())
+
+        def move(tensor, *where, **choices):
+            moved = to(tensor, *where, **choices)
+            return self.check(moved) if where and isinstance(where[0], torch.device) else moved
+
+        patch.setattr(torch.Tensor, "cpu", cpu)
+        patch.setattr(torch.Tensor, "to", move)
+        patch.setattr(torch, "from_numpy", lambda values: self.keep(from_numpy(values)))
+
+    def keep(self, tensor):
+        self.on_cpu[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    def check(self, tensor):
+        if tensor.dtype in (torch.float64, torch.float16):
+            raise TypeError(f"the device is asked for {tensor.dtype}")
+        return tensor
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **kwargs or {})
+        if function == torch.ops.aten.lift_fresh.default:  # what was made from NumPy's values
+            return result
+        values = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+        values = [x.untyped_storage().data_ptr() for x in values if x.is_floating_point()]
+        kept = all(address in self.on_cpu for address in values)
+        for tensor in [x for x in tree_leaves(result) if isinstance(x, torch.Tensor)]:
+            if kept and (values or tensor.dtype == torch.float64):  # zeros are of any device
+                self.keep(tensor)
+            else:
+                self.check(tensor)
+        return result
+
+
+def test_no_device_is_asked_for_float64_or_float16(glove, tmp_path, monkeypatch):
+    """In training, going on with it, prediction, saving and loading."""
+    _, y = make_data()
+    for classifier, inputs in each_kind(glove, class_weight="balanced"):
+        expected = clone(classifier).fit(inputs, y).predict_proba(inputs)
+        with monkeypatch.context() as patch, LacksFloat64(patch):
+            for _ in range(2):
+                classifier.fit(inputs, y, resume=tmp_path / f"{classifier.title}.pt")
+            again = type(classifier).from_state(classifier.get_state())
+            assert (again.predict_proba(inputs) == expected).all()
+            if isinstance(classifier, WordBiRNNClassifier):
+                again.attention_weights(inputs)
+            with pytest.raises(TypeError, match="device is asked for"):
+                classifier.network_.double()
 
 
 def test_few_rows():

@@ -3,6 +3,7 @@ own."""
 
 import copy
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,14 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from sentiment_helpers import BiRNN, BiRNNClassifier, WordBiRNN, training
 from sentiment_helpers.fast import batches
 from sentiment_helpers.fast.batches import Rows, predict_logits
-from sentiment_helpers.fast.flat_adam import FlatAdam, lr_factors
+from sentiment_helpers.fast.flat_optimizer import OPTIMIZERS, FlatOptimizer, lr_factors
+
+PLAIN = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
 
 
 def trained(seed=0):
@@ -33,13 +41,14 @@ def switched_off(monkeypatch, what):
         monkeypatch.setattr(training, "denormals_flushed", nullcontext)
         monkeypatch.setattr(batches, "denormals_flushed", nullcontext)
     else:
-        monkeypatch.setattr(training, "FlatAdam", PlainAdam)
+        monkeypatch.setattr(training, "FlatOptimizer", PlainOptimizer)
 
 
-class PlainAdam:
-    """The twin of `FlatAdam`."""
+class PlainOptimizer:
+    """The twin of `FlatOptimizer`."""
 
-    def __init__(self, network, lr, embedding_lr, factors, max_norm):
+    def __init__(self, network, make, lr, embedding_lr, factors, max_norm):
+        plain = next(PLAIN[name] for name, known in OPTIMIZERS.items() if known is make)
         embeddings = {n for n, m in network.named_modules() if isinstance(m, nn.Embedding)}
         named = [(n.rpartition(".")[0] in embeddings, w) for n, w in network.named_parameters()]
         rates = {False: lr, True: lr if embedding_lr is None else embedding_lr}
@@ -47,7 +56,7 @@ class PlainAdam:
             {"params": [w for is_embedding, w in named if is_embedding is kind], "lr": rate}
             for kind, rate in rates.items()
         ]
-        self.optimizer = torch.optim.Adam(groups)
+        self.optimizer = plain(groups)
         self.rates = list(rates.values())
         self.weights, self.factors, self.max_norm = list(network.parameters()), factors, max_norm
 
@@ -65,7 +74,7 @@ class PlainAdam:
         pass
 
 
-@pytest.mark.parametrize("what", ["one_step", "flat_adam", "processor"])
+@pytest.mark.parametrize("what", ["one_step", "flat_optimizer", "processor"])
 def test_switched_off(monkeypatch, what):
     fast_history, fast_weights = trained()
     switched_off(monkeypatch, what)
@@ -75,13 +84,21 @@ def test_switched_off(monkeypatch, what):
         torch.testing.assert_close(weight, fast_weights[name], rtol=1e-3, atol=1e-4)
 
 
-def test_flat_adam_steps_as_plain_adam():
-    """With two learning rates, a schedule, and gradients that are clipped."""
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("is_cpu", [True, False])
+def test_steps_are_those_of_pytorchs_optimizer(name, is_cpu, monkeypatch):
+    """With two learning rates, a schedule, and gradients that are clipped; with the weights in one
+    tensor, and where they are, as on a GPU."""
     networks = [WordBiRNN(9, 4, num_layers=2, hidden_size=3, dropout=0.0).double()]
     networks.append(copy.deepcopy(networks[0]))
-    arguments = {"lr": 0.01, "embedding_lr": 0.002, "max_norm": 0.05}
-    kinds = [(FlatAdam, networks[0]), (PlainAdam, networks[1])]
-    steps = [kind(one, factors=lr_factors("linear", 20), **arguments) for kind, one in kinds]
+    before = copy.deepcopy(networks[0].state_dict())
+    arguments = {"lr": 0.01, "embedding_lr": 0.002, "max_norm": 0.05, "make": OPTIMIZERS[name]}
+    kinds = [(FlatOptimizer, networks[0]), (PlainOptimizer, networks[1])]
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "is_cpu", is_cpu, raising=False)
+        steps = [kind(one, factors=lr_factors("linear", 20), **arguments) for kind, one in kinds]
+    places = {weight.untyped_storage().data_ptr() for weight in networks[0].parameters()}
+    assert (len(places) == 2) == is_cpu
     for _ in range(20):
         ids, labels = torch.randint(1, 9, (6, 5)), torch.randint(0, 2, (6,)).double()
         norms = [
@@ -91,6 +108,11 @@ def test_flat_adam_steps_as_plain_adam():
         torch.testing.assert_close(*norms)
     for ours, plain in zip(*(network.parameters() for network in networks), strict=True):
         torch.testing.assert_close(ours, plain, rtol=1e-7, atol=1e-9)
+    steps[0].release()
+    for name, weight in networks[0].named_parameters():
+        assert weight.grad is None
+        assert weight.untyped_storage().nbytes() == weight.nbytes
+        assert not torch.equal(weight, before[name])
 
 
 @pytest.mark.parametrize("pooling", ["last", "attention+max"])
@@ -102,5 +124,5 @@ def test_batches_of_similar_lengths_change_no_logit(pooling):
         plain = network(ids)
     torch.testing.assert_close(predict_logits(network, ids, lengths, torch.float64), plain)
     rows = Rows(ids, torch.zeros(200), lengths)
-    read = sum((inputs > 0).sum() for inputs, _ in rows.draw_batches(16, torch.Generator()))
+    read = sum((inputs > 0).sum() for inputs, *_ in rows.draw_batches(16, torch.Generator()))
     assert read == lengths.sum()

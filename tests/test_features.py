@@ -1,6 +1,7 @@
 """Mean vectors and ids, against those that are worked out one review at a time."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -60,6 +61,21 @@ def test_coverage(glove):
     assert covered == (7, 4, 2)
     assert covered.share == 4 / 7
     assert np.isnan(coverage([], glove).share)
+
+
+def test_a_table_of_one_column_is_its_texts(glove):
+    table = pd.DataFrame({"review": ["good film", "bad", "zzz"]}, index=["a", "b", "a"])
+    for kind in (MeanEmbedding(glove), TokenIds(glove, 3)):
+        expected = kind.fit_transform(table["review"])
+        np.testing.assert_array_equal(kind.fit_transform(table), expected)
+        np.testing.assert_array_equal(kind.fit(table).transform(table), expected)
+        for wrong in (table.assign(label=1), {"good": 1}, table.to_numpy(), b"good", 3):
+            for method in (kind.fit, kind.transform, kind.fit_transform):
+                with pytest.raises(ValueError, match="one column of texts is needed, not "):
+                    method(wrong)
+    assert coverage(table, glove) == coverage(table["review"], glove)
+    with pytest.raises(ValueError, match="one column of texts is needed, not "):
+        coverage(table.assign(label=1), glove)
 
 
 def test_refused(glove):

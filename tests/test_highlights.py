@@ -63,6 +63,15 @@ def test_words_that_are_not_read_get_no_attention(network):
     assert (words["attention"] > 0).tolist() == [True] * 3 + [False] * 3 + [True] * 3
 
 
+def test_pieces_are_shown_as_written_and_read_as_they_look(network):
+    plain, written = "Good film isn't bad", "Go\xadod fi\u200blm isn\u02bct \ufeffbad"
+    words = word_effects(network, written)
+    assert words["word"].tolist() == written.split()
+    expected = word_effects(network, plain)
+    for column in ("effect", "attention"):
+        assert words[column].tolist() == expected[column].tolist()
+
+
 def test_html_is_escaped_and_coloured(linear):
     html = highlight_words(linear, "<3 good & dull")._repr_html_()
     assert "&lt;3" in html

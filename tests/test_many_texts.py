@@ -14,8 +14,9 @@ from sentiment_helpers.fast import many_texts
 PARTS = (
     "' ’ ` \" '' “ ” « - -- – . ... , : ; ! ? ( ) [ { 1 10 _ * / cannot gimme gonna gotta lemme "
     "wanna Can not can\0not n't DON'T 's' it’s s'm' 'ta 'tis d'ye more'n ll a b. Good well-made "
-    "<br /> < <a > <!-- --> &amp;lt; &#39; &#x27; &quot; &nbsp; & &#0; \0 \ud800 \udc00 "
-    "İ ı gımme Σ ΟΣ' ſ 'tiſ K é e\u0301 中 ٣ \u00ad \u200b"
+    "<br /> < <a > <!-- --> &amp;lt; &#39; &amp;amp;#39; &quot; &nbsp; & &#0; \0 \ud800 \udc00 "
+    "İ ı gımme Σ ΟΣ' ſ 'tiſ K é e\u0301 \u0301\u0323 \u0344 中 ٣ \u00ad \u200b \u034f \ufe0f \x7f "
+    "\x92 \x93 \x94 \x97 \x8c don\x92t \u02bc \uff07 \u2011 \u1fef \u037e"
 ).split(" ")
 SPACE = st.sampled_from("  \t\n\r\x0b\x1c\x85\xa0\u2028\u3000")
 PART = st.sampled_from(PARTS) | SPACE | st.text(st.characters(), max_size=2)
@@ -87,6 +88,10 @@ def test_no_texts():
 
 
 def test_refused():
-    for texts, says in (("one", "put it into a list"), (["x", None], "text 1 is None")):
+    for texts, says in (
+        ("one", "put it into a list"),
+        (["x", None], "text 1 is None"),
+        ({"x": 1}, "a list or one column of texts is needed, not dict"),
+    ):
         with pytest.raises(ValueError, match=says):
             list(many_texts.read(texts, clean))

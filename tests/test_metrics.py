@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -30,6 +31,19 @@ def test_one_class_only():
     scores = evaluate(np.zeros(3), np.full(3, 0.2))
     assert (scores.accuracy, scores.precision, scores.f1) == (1, 0, 0)
     assert math.isnan(scores.roc_auc)
+
+
+def test_bootstrapped_intervals_are_scipys():
+    rng = np.random.default_rng(0)
+    labels, probabilities = rng.integers(0, 2, 60), rng.random(60).round(1)
+    found = bootstrap(
+        (labels, probabilities), lambda y, p: evaluate(y, p)[1::2], paired=True, n_resamples=150,
+        method="percentile", rng=np.random.default_rng(1234),
+    ).confidence_interval  # fmt: skip
+    expected = dict(zip(("accuracy", "recall", "roc_auc"), zip(*found, strict=True), strict=True))
+    measured = intervals(labels, probabilities, n_resamples=150)
+    for name in ("accuracy", "roc_auc"):
+        assert measured[name] == pytest.approx(expected[name])
 
 
 def test_bootstrapped_figures_are_scikit_learns():

@@ -1,16 +1,19 @@
 """BiRNN against a slow reference that runs every review alone, and the skip rule by hand."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from sentiment_helpers import BiRNN, WordBiRNN, networks
+from sentiment_helpers import BiRNN, WordBiRNN, load, networks
 from sentiment_helpers.classifiers.feed_forward import FeedForward
 from sentiment_helpers.classifiers.initial_weights import untrained
 from sentiment_helpers.networks import POOLINGS, Dropout, Stack, reverse_within
 
+ROOT = Path(__file__).parents[1]
 LENGTHS = torch.tensor([5, 1, 3, 4])
 
 
@@ -239,6 +242,27 @@ def test_dropout_is_pytorchs():
     assert dropout.eval()(x) is x
     with pytest.raises(ValueError, match="at least 0 and below 1"):
         Dropout(1.0)
+
+
+def test_the_readmes_networks_are_those_of_the_models(monkeypatch):
+    """Its lines of plain PyTorch, run as they stand."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "README.md").read_text("utf-8"), re.M | re.S
+    )
+    (code,) = [block for block in blocks if "load_state_dict" in block]
+    monkeypatch.chdir(ROOT)
+    made = {}
+    exec(code, made)
+    texts = ["A good film.", "Not a good film, but dull, and far too long.", "zzz", ""]
+    for name, path in (("network", "models/RNN.pt"), ("report", "models/RNN-report.pt")):
+        reader, classifier = load(path)
+        inputs = classifier._inputs(reader.transform(texts), torch.device("cpu"))
+        with torch.inference_mode():
+            logits = made[name](inputs).numpy()
+        assert logits == pytest.approx(
+            classifier.decision_function(reader.transform(texts)), abs=1e-5
+        )
+        assert made[name].state_dict().keys() == classifier.network_.state_dict().keys()
 
 
 def test_untrained_word_networks():

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from sentiment_helpers import BiRNN, plots
-from sentiment_helpers.report import figures
+from sentiment_helpers import BiRNN, evaluate, intervals, plots
+from sentiment_helpers.report import comparisons, figures
 
 matplotlib.use("Agg")
 LABELS = np.array([0, 1, 0, 1])
@@ -83,6 +83,73 @@ def test_comparison_is_sorted_and_shows_the_report(made_up):
     assert marks["here"].lines[0].get_xdata().tolist() == [0.0, 0.75, 1.0]
     assert marks["report"].get_xdata().tolist() == [0.82677, 0.82744, 0.82783]
     assert marks["report"].get_fillstyle() == "none"
+
+
+FEW = {
+    "one class": ([1, 1, 1], [0.9, 0.2, 0.7]),
+    "the other class": ([0, 0, 0], [0.9, 0.2, 0.7]),
+    "nothing positive": ([0, 0, 0], [0.1, 0.2, 0.3]),
+    "one row": ([1], [0.9]),
+    "constant": ([0, 1, 1], [0.5, 0.5, 0.5]),
+    "one of one class": ([0, 1, 1], [0.2, 0.5, 0.9]),
+}
+MEASURES = {
+    "roc": lambda y, p: plots.roc_curves(y, {"a": p, "b": 1 - p}),
+    "calibration": lambda y, p: plots.calibration(y, {"a": p, "b": 1 - p}),
+    "confusion": lambda y, p: plots.confusion_matrix(y, (p > 0.5).astype(int)),
+    "evaluate": evaluate,
+    "intervals": intervals,
+    "scores": lambda y, p: comparisons.scores_table({"a": p, "b": 1 - p}, y),
+    "mcnemar": lambda y, p: comparisons.mcnemar_table({"a": p > 0.5, "b": p < 0.5}, y),
+    "one model": lambda y, p: comparisons.mcnemar_table({"a": p > 0.5}, y),
+    "verdicts": lambda y, p: comparisons.verdicts({"a": p, "b": 1 - p}, y),
+}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("rows", FEW)
+def test_few_rows_and_one_class(rows, measure):
+    labels, probabilities = map(np.array, FEW[rows])
+    shown = MEASURES[measure](labels, probabilities)
+    if isinstance(shown, plt.Axes):
+        shown.figure.canvas.draw()
+    if measure == "confusion":
+        counts = np.bincount(2 * labels + (probabilities > 0.5), minlength=4)
+        assert [int(cell.get_text()) for cell in shown.texts] == counts.tolist()
+        assert [t.get_text() for t in shown.get_xticklabels()] == ["negative", "positive"]
+    if measure == "intervals":
+        scores = evaluate(labels, probabilities)
+        for name in ("accuracy", "f1"):
+            low, high = shown[name]
+            assert low <= getattr(scores, name) <= high
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_no_rows(measure):
+    with pytest.raises(
+        ValueError, match="one row or more is needed, with as many predictions as labels"
+    ):
+        MEASURES[measure](np.zeros(0, int), np.zeros(0))
+
+
+def test_no_results(made_up):
+    """As where a file of results is not there yet, or holds one network only."""
+    for results in ([], [made_up("gru-5", "1")], [made_up("gru-5", "0")]):
+        assert comparisons.table(results).shape == (15, 2 * len(results))
+        assert len(comparisons.seeds_table(results)) == len(results)
+        assert len(list(comparisons.findings(results, np.zeros(1, int)))) == 2
+        assert len(figures.comparison(results).get_yticks()) == len(results)
+    names = "num_layers skip_connections pooling random_state accuracy roc_auc loss".split()
+    one = pd.DataFrame([[2, False, "last", 1, 0.5, 0.5, 0.5]], columns=names)
+    for results, poolings in ((one[:0], 0), (one, 0), (one.assign(num_layers=1), 1)):
+        for draw in (figures.depths, figures.poolings):
+            draw(results).figure.canvas.draw()
+        assert len(comparisons.depths_table(results)) == 0
+        assert comparisons.depth_findings(results) == []
+        assert len(comparisons.poolings_table(results)) == poolings
+    figures.gradient_norms({}).figure.canvas.draw()
+    plots.learning_curves(HISTORY[:1])
 
 
 def test_quick_runs_are_marked():

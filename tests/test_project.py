@@ -106,7 +106,7 @@ LINES = {file: len((PACKAGE / file).read_text("utf-8").splitlines()) for file in
 
 
 def test_the_package_stays_small():
-    assert sum(LINES.values()) <= 4900
+    assert sum(LINES.values()) <= 5300
 
 
 def test_core_files_stay_small():

@@ -1,7 +1,9 @@
 """Reviews from each source, and files that are refused."""
 
+import gzip
 import io
 import tarfile
+import zipfile
 
 import pandas as pd
 import pytest
@@ -61,6 +63,38 @@ def test_undecided_and_empty_reviews_are_dropped_with_a_warning(write, caplog):
     assert "1 of 11 reviews are empty" in caplog.text
 
 
+def test_rows_without_a_review_or_label_are_dropped_with_a_warning(write, caplog):
+    """Such as the last ones that a spreadsheet leaves."""
+    rows = ["review,label", "good,1", "bad,0", "so,", "fine, ", "well,?", ",1", ",", " ,"]
+    table = load_reviews(write("\n".join(rows)))
+    assert table["review"].tolist() == ["good", "bad"]
+    assert table["label"].dtype == "int64"
+    assert "3 of 8 reviews are empty: dropped" in caplog.text
+    assert "3 of 8 reviews are without a readable label: dropped" in caplog.text
+
+
+def test_column_and_encoding(write):
+    path = write("Text;sentiment\nÉté – fine;pos\nbad;neg\n".encode("cp1252"))
+    table = load_reviews(path, column="text", encoding="cp1252")
+    assert table.to_dict("list") == {"review": ["Été – fine", "bad"], "label": [1, 0]}
+    with pytest.raises(ReviewFileError, match=r'such as cp1252 \(encoding="cp1252"\)$'):
+        load_reviews(path, column="text")
+    with pytest.raises(ReviewFileError, match=r"'Text', 'sentiment' \(column=\"NAME\"\)$"):
+        load_reviews(path, encoding="cp1252")
+
+
+@pytest.mark.parametrize("name", ["train.tsv", "./data/train.CSV", "train.csv.gz"])
+def test_a_zip_with_one_table(tmp_path, name):
+    """However many folders and hidden files there are."""
+    table = b"review\tlabel\ngood\t1\nbad\t0\n"
+    files = dict.fromkeys(["data/", "__MACOSX/._a.csv", "data/.hidden.csv", ".git/b.csv"], b"")
+    files |= {name: gzip.compress(table)} if name.endswith("gz") else {"about.md": b"", name: table}
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    assert load_reviews(tmp_path / "x.zip")["review"].tolist() == ["good", "bad"]
+
+
 def test_quotation_marks_that_quote_nothing(write):
     table = load_reviews(write('label\treview\n1\t"Up" is a film\n0\t"lone\n'))
     assert table["review"].tolist() == ['"Up" is a film', '"lone']
@@ -79,7 +113,9 @@ def test_course_file(rated_file, reviews):
         ("text,label\nx,1\n", "no column review: choose one of 'text', 'label'"),
         ("review,stars\nx,1\n", "no column named label or sentiment or rating, only review, stars"),
         ("review,label\nx,1\ny,2\n", "row 2: label '2' is none of"),
-        ("review,label\nx,\n", "row 1: label '' is none of"),
+        ("review,label\nx,\n", "has no labelled review"),
+        ("review,label\nx,1\ny,1\nz,2\n", "row 3: label '2' is none of .* holds '1', '2'"),
+        ("review,rating\n" + "x,1\ny,5\n" * 5, "no rating of 10 is above 5, .* column named label"),
         ("review,rating\nx,11\n", "row 1: rating '11' is not a number from 1 to 10"),
         ("review,rating\nx,nan\n", "'nan' is not a number"),
         ("review,rating\nx,1.2.3\n", "'1.2.3' is not a number"),
@@ -119,8 +155,9 @@ def archive_of(files, path):
     with tarfile.open(path, "w:gz") as archive:
         for name, text in files.items():
             member = tarfile.TarInfo(f"aclImdb/{name}")
-            member.size = len(text.encode())
-            archive.addfile(member, io.BytesIO(text.encode()))
+            content = text if isinstance(text, bytes) else text.encode()
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
     return path
 
 
@@ -137,6 +174,36 @@ def test_acl_imdb_folder_and_archive_agree(project):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
     pd.testing.assert_frame_equal(load_reviews("aclImdb"), compressed)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_hidden_and_empty_files_of_a_folder(tmp_path, caplog, packed):
+    """A Mac adds files that are not text, and some that are."""
+    there = {name: text.encode() for name, text in ACL.items()}
+    there |= {"train/pos/._0_9.txt": b"\0\5\xff", "train/pos/.1_9.txt": b"good"}
+    there |= {"test/neg/2_1.txt": b" \n", ".old/train/neg/5_1.txt": b"bad"}
+    archive_of(there, tmp_path / "x.tar.gz")
+    path = tmp_path / "x.tar.gz"
+    if not packed:
+        with tarfile.open(path) as archive:
+            archive.extractall(tmp_path, filter="data")
+        path = tmp_path / "aclImdb"
+    assert load_reviews(path)["review"].tolist() == ["fine é", "bad", "good"]
+    assert "1 of 4 reviews are empty: dropped" in caplog.text
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_unreadable_file_of_a_folder_is_named(tmp_path, packed):
+    path = archive_of(ACL | {"test/pos/9_9.txt": b"caf\xe9"}, tmp_path / "x.tar.gz")
+    if not packed:
+        with tarfile.open(path) as archive:
+            archive.extractall(tmp_path, filter="data")
+        path = tmp_path / "aclImdb"
+    with pytest.raises(ReviewFileError, match=r"cannot read .*/test/pos/9_9.txt: .* byte 0xe9"):
+        load_reviews(path)
+    with pytest.raises(ReviewFileError, match=r"cannot read .*: unknown encoding: utf-99"):
+        load_reviews(path, encoding="utf-99")
+    assert "café" in load_reviews(path, encoding="cp1252")["review"].tolist()
 
 
 def test_acl_imdb_download(project, monkeypatch):
@@ -174,3 +241,15 @@ def test_split_is_the_reports_and_copies_stay_together(caplog):
     moved = 20 - len(valid)
     assert moved > 0
     assert f"{moved} validation rows repeat" in caplog.text
+
+
+def test_the_official_split(caplog):
+    table = pd.DataFrame({"review": list("abcdea"), "label": 0}, index=range(10, 16))
+    table["half"] = ["train"] * 3 + ["test"] * 3
+    train, valid = split_reviews(table, official=True)
+    assert [*train.index, *valid.index] == [10, 11, 12, 15, 13, 14]
+    assert len(valid) == 2  # the last one repeats the first
+    assert "1 validation rows repeat" in caplog.text
+    for other in (table.drop(columns="half"), table[:3], table.assign(half=["unsup"] * 6)):
+        with pytest.raises(ValueError, match="no official split"):
+            split_reviews(other, official=True)

@@ -2,15 +2,18 @@
 
 import copy
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
@@ -27,9 +30,12 @@ from sentiment_helpers import (
     load,
     load_glove,
     save,
+    score_csv,
 )
 from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.pt_file import CheckpointError
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +54,56 @@ def saved(model, tmp_path_factory):
     return path
 
 
-def test_exactly_the_same_predictions(model, reviews, tmp_path):
+def test_exactly_the_same_predictions(model, reviews, device, same, tmp_path):
     save(model, tmp_path / "m.pt")
     loaded = load(tmp_path / "m.pt")
     texts = reviews["review"][300:600]
-    assert (loaded.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert same(loaded.predict_proba(texts), model.predict_proba(texts))
     saved, again = model[-1], loaded[-1]
     assert again.history_.equals(saved.history_)
     assert again.get_params() == saved.get_params() | {"device": "auto"}
     assert (again.best_epoch_, again.classes_.tolist()) == (saved.best_epoch_, [0, 1])
+
+
+def test_files_without_the_newest_parameters(saved, model, tmp_path):
+    """They have the defaults, as in the files of this project that are older."""
+    content = pt_file.read(saved)
+    for name in ("optimizer", "class_weight"):
+        del last(content)["parameters"][name]
+    pt_file.write(content, tmp_path / "old.pt")
+    old = load(tmp_path / "old.pt")
+    assert old[-1].get_params() == model[-1].get_params() | {"device": "auto"}
+    texts = ["A good film.", "", "bad"]
+    assert (old.predict_proba(texts) == model.predict_proba(texts)).all()
+    for member in (load(ROOT / "models" / f"{name}.pt") for name in ("RNNSkip-report", "Blend")):
+        members = [one for _, one in getattr(member, "models", [("", member)])]
+        assert {one[-1].class_weight for one in members} == {None}
+        assert {one[-1].optimizer for one in members} == {"adam"}
+
+
+KINDS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trained_saved_loaded_and_scored(kind, glove, device, same, tmp_path):
+    """On each device, with other parameters than the defaults."""
+    choices = {"class_weight": {0: 0.5, 1: np.float32(2)}, "max_epochs": 1, "device": device}
+    choices |= {"optimizer": "rmsprop"} if kind is not BagClassifier else {}
+    choices |= {"embeddings": glove, "hidden_size": 4} if kind is WordBiRNNClassifier else {}
+    texts = ["good film", "dull film", "film not bad", "bad film"] * 9
+    reader = MeanEmbedding if kind in (BiRNNClassifier, FeedForwardClassifier) else TokenIds
+    model = make_pipeline(reader(glove), kind(**choices)).fit(texts, [1, 0] * 18)
+    save(model, tmp_path / "m.pt")
+    loaded = load(tmp_path / "m.pt")
+    assert next(loaded[-1].network_.parameters()).device.type == device
+    for name in set(choices) - {"device", "embeddings"}:
+        assert getattr(loaded[-1], name) == choices[name]
+    expected = model.predict_proba(texts)
+    assert same(loaded.predict_proba(texts), expected)
+    (tmp_path / "reviews.csv").write_text("\n".join(["review", *texts]), "utf-8")
+    score_csv(loaded, tmp_path / "reviews.csv", tmp_path / "scored.csv")
+    scored = np.loadtxt(tmp_path / "scored.csv", delimiter=",", skiprows=1, usecols=1)
+    np.testing.assert_allclose(scored, expected[:, 1], atol=1e-4)
 
 
 def test_tensors_and_plain_values_only(saved):
@@ -128,6 +175,12 @@ CHANGES = {
     "dropout": (lambda c: parameter(c, dropout=1.5), r"dropout is 1\.5"),
     "cell": (lambda c: parameter(c, cell_type="os"), "cell_type is 'os'"),
     "device": (lambda c: parameter(c, device="cpu"), OTHER),
+    "optimizer": (lambda c: parameter(c, optimizer="lion"), "optimizer is 'lion'; it must be one"),
+    "no optimizer": (lambda c: parameter(c, optimizer=None), "optimizer is None"),
+    "class_weight": (lambda c: parameter(c, class_weight="heavy"), "class_weight"),
+    "other labels": (lambda c: parameter(c, class_weight={0: 1.0, 2: 1.0}), "not in class_weight"),
+    "weightless": (lambda c: parameter(c, class_weight={0: 1.0, 1: 0.0}), "class_weight is 0"),
+    "no rate": (lambda c: last(c)["parameters"].pop("lr"), OTHER),
     "unknown": (lambda c: parameter(c, more=1), "unexpected keyword"),
     "many features": (lambda c: last(c).update(n_features_in=10**9), "is 1000000000; it must be"),
     "other features": (lambda c: last(c).update(n_features_in=10), "weights are not those"),
@@ -278,23 +331,39 @@ def test_refused_bytes(tmp_path, content):
         load(tmp_path / "m.pt")
 
 
+STEPS = ".* pipeline of one of MeanEmbedding, TokenIds and one of BagClassifier, BiRNNClassifier, "
+
+
 def test_what_cannot_be_saved(model, glove, tmp_path):
     """Each is answered with what to save instead."""
     tfidf = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["good", "bad"], [1, 0])
     blend = Blend([("one", model), ("TF-IDF", tfidf)]).fit(["good", "bad"], [1, 0])
     for refused, says in [
-        (tfidf, "with TfidfVectorizer and LogisticRegression cannot be saved: .* one of MeanEmb"),
+        (tfidf, "with TfidfVectorizer and LogisticRegression cannot be saved: .* of MeanEmbedding"),
         (blend, "with TfidfVectorizer and LogisticRegression cannot be saved"),
         (make_pipeline(model[0], DummyClassifier()), "with DummyClassifier cannot be saved"),
         (make_pipeline(*model, "passthrough"), "with str cannot be saved"),
         (make_pipeline(model[0]), "with MeanEmbedding cannot be saved"),
-        (GridSearchCV(model, {}), "a GridSearchCV cannot be saved: save its best_estimator_"),
-        (model[-1], r"by itself: .* make_pipeline\(MeanEmbedding\(glove\), classifier\)"),
-        (model[0], "a MeanEmbedding cannot be saved by itself"),
-        (None, "a NoneType cannot be saved by itself"),
+        (
+            GridSearchCV(model, {}),
+            f"a GridSearchCV cannot be saved: save its best_estimator_{STEPS}",
+        ),
+        (RandomizedSearchCV(model, {}), "a RandomizedSearchCV .*: save its best_estimator_"),
+        (
+            make_pipeline(model[0], GridSearchCV(model[-1], {})),
+            f"a pipeline with GridSearchCV cannot be saved: save its best_estimator_{STEPS}",
+        ),
+        (model[-1], f"a BiRNNClassifier cannot be saved: save a{STEPS}"),
+        (model[0], f"a MeanEmbedding cannot be saved: save a{STEPS}"),
+        (CalibratedClassifierCV(model), f"a CalibratedClassifierCV cannot be saved: save a{STEPS}"),
+        (FrozenEstimator(model), f"a FrozenEstimator cannot be saved: save a{STEPS}"),
+        (make_pipeline(model), "a pipeline with Pipeline cannot be saved"),
+        (model[-1].network_, "a BiRNN cannot be saved"),
+        (None, "a NoneType cannot be saved"),
     ]:
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises(ValueError, match=says) as error:
             save(refused, tmp_path / "m.pt")
+        assert len(str(error.value).splitlines()) == 1
     for unfitted in [make_pipeline(MeanEmbedding(glove), BiRNNClassifier()), Blend([])]:
         with pytest.raises(NotFittedError):
             save(unfitted, tmp_path / "m.pt")
@@ -332,12 +401,15 @@ def saved_words(words_model, tmp_path_factory):
     return path
 
 
-def test_a_network_that_reads_words_predicts_the_same(words_model, saved_words, reviews):
+def test_a_network_that_reads_words_predicts_the_same(
+    words_model, saved_words, reviews, device, same
+):
     """Without any GloVe table; its vectors are kept as float16."""
     model, loaded = words_model, load(saved_words)
     texts = [*reviews["review"][300:500], "", "not-so-good café"]
-    assert (loaded.predict_proba(texts) == model.predict_proba(texts)).all()
+    assert same(loaded.predict_proba(texts), model.predict_proba(texts))
     assert loaded[-1].title == model[-1].title
     content = torch.load(saved_words, weights_only=True)
     assert content["state_dict"]["embedding.weight"].dtype == torch.float16
+    loaded[-1].network_.cpu()
     assert torch.equal(loaded[-1].network_.embedding.weight, model[-1].network_.embedding.weight)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from threading import Thread
 
 import pandas as pd
@@ -19,6 +20,7 @@ from sentiment_helpers import (
     MeanEmbedding,
     evaluate,
     load_glove,
+    load_reviews,
     save,
     score_csv,
     scoring,
@@ -100,6 +102,82 @@ def test_no_row_is_torn_where_quotation_marks_quote(model, tmp_path, content, li
     (tmp_path / "in.csv").write_text(content)
     with pytest.raises(ReviewFileError, match=f"line {line}"):
         score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "says"),
+    [
+        ("label", "12", "row 2: label '2' is none of 0, 1"),
+        ("label", "04", "row 2: label '4' is none of 0, 1"),
+        ("rating", "12345", "no rating of 50 is above 5"),
+    ],
+)
+def test_no_figures_where_labels_are_on_another_scale(
+    model, model_file, tmp_path, capsys, column, labels, says
+):
+    """They would be those of other reviews, or of none. Each row is scored."""
+    rows = "".join(f"{['bad', 'good'][label > '2']} film,{label}\n" for label in labels * 10)
+    (tmp_path / "in.csv").write_text(f"review,{column}\n{rows}")
+    report = score_csv(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert report.rows == report.scored == 10 * len(labels)
+    assert (report.undecided, report.unreadable, report.scores) == (0, 0, None)
+    assert f"\nno figures, since {says}" in str(report)
+    assert pd.read_csv(tmp_path / "out.csv")["prediction"].notna().all()
+    with pytest.raises(ReviewFileError, match=says):
+        load_reviews(tmp_path / "in.csv")
+    assert main(["score", model_file, str(tmp_path / "in.csv"), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["label_error"] == report.label_error
+    assert says in shown.err
+
+
+def test_the_rows_with_figures_are_those_that_are_loaded(model, tmp_path, caplog):
+    """A few unreadable labels among many are left out, and counted."""
+    rows = ["good,1", "bad,0", "fine,?", ",1", ",", "dull,"] + ["so so,pos", "dull film,neg"] * 5
+    (tmp_path / "in.csv").write_text("\n".join(["review,label", *rows]))
+    report = score_csv(model, tmp_path / "in.csv")
+    assert (report.rows, report.empty, report.unreadable) == (16, 2, 2)
+    loaded = load_reviews(tmp_path / "in.csv")
+    assert len(loaded) == 12
+    p = model.predict_proba(loaded["review"])[:, 1]
+    assert report.scores == pytest.approx(evaluate(loaded["label"], p), abs=1e-6)
+    assert "2 of 16 reviews are without a readable label" in caplog.text
+
+
+def test_backslashes_before_quotation_marks(model, tmp_path):
+    """As in Kaggle's testData.tsv, which has both columns quoted; rows keep their bytes."""
+    texts = ["A warm film", 'They call it "art", I call it dull', '"Fun" from start to "end"']
+    rows = [f'"{n}"\t"{text.replace(chr(34), chr(92) + chr(34))}"' for n, text in enumerate(texts)]
+    (tmp_path / "in.tsv").write_text("\n".join(["id\treview", *rows]) + "\n")
+    score_csv(model, tmp_path / "in.tsv", tmp_path / "out.tsv")
+    _, *lines = (tmp_path / "out.tsv").read_text().splitlines()
+    assert [line.rsplit("\t", 2)[0] for line in lines] == rows
+    p = [float(line.split("\t")[2]) for line in lines]
+    assert p == pytest.approx(model.predict_proba(texts)[:, 1], abs=1e-6)
+
+
+def test_a_zip_in(model, rated_file, tmp_path):
+    with zipfile.ZipFile(tmp_path / "in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(rated_file, "imdb-reviews.csv")
+    score_csv(model, tmp_path / "in.zip", tmp_path / "out.tsv")
+    score_csv(model, rated_file, tmp_path / "plain.tsv")
+    assert (tmp_path / "out.tsv").read_bytes() == (tmp_path / "plain.tsv").read_bytes()
+
+
+def test_a_table_in_and_out(model, reviews):
+    table = reviews[:9].rename(columns={"review": "text"}).set_index(pd.Index([7] * 9))
+    table.iloc[4, 0] = None
+    before = table.copy()
+    scored = score_csv(model, table, column="text")
+    pd.testing.assert_frame_equal(table, before)
+    pd.testing.assert_frame_equal(scored[["text", "label"]], before)
+    expected = model.predict_proba(before["text"].dropna())[:, 1]
+    assert scored["probability"].dropna().to_numpy() == pytest.approx(expected, abs=1e-6)
+    assert scored["prediction"].dropna().tolist() == (expected > 0.5).tolist()
+    with pytest.raises(ValueError, match="no columns are named review: the table has text, label"):
+        score_csv(model, table)
+    with pytest.raises(ValueError, match="a scored DataFrame is returned"):
+        score_csv(model, table, "out.csv", column="text")
 
 
 def test_the_column_of_reviews_is_no_label(model, tmp_path):
@@ -235,11 +313,15 @@ BAD = {
     "no header": ("\n\n", "out.csv", "names of its columns"),
     "picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "out.csv", "is binary, not text"),
     "zeros": (b"review\0\0\nx\n", "out.csv", "is binary, not text"),
-    "latin": (b"review\nok\ncaf\xe9\n", "out.csv", "byte 0xe9 in line 3 is not utf-8 text"),
+    "latin": (
+        b"review\nok\ncaf\xe9\n",
+        "out.csv",
+        "in line 3 is not utf-8 text; name its encoding, such as cp1252 (--encoding cp1252)",
+    ),
     "utf-16": ("review\nx\n".encode("utf-16"), "out.csv", "(--encoding utf-16)"),
     "utf-32": ("review\nx\n".encode("utf-32"), "out.csv", "(--encoding utf-32)"),
     "no mark": ("review\nx\n".encode("utf-16-le"), "out.csv", "such as utf-16-le"),
-    "no column": ("text,id\nx,1\n", "out.csv", "no column review: choose one of 'text', 'id'"),
+    "no column": ("text,id\nx,1\n", "out.csv", "one of 'text', 'id' (--column NAME)"),
     "short": ("review,x\nx\n", "out.csv", "line 2: 1 fields, the header has 2"),
     "long": ("review,x\nx,1\n\nx,1,2\n", "out.csv", "line 4: 3 fields, the header has 2"),
     "added": ("review,prediction\nx,1\n", "out.csv", "already has a column named prediction"),

@@ -1,5 +1,9 @@
 """Cleaning, on cases written out; `test_benchmarks.py` compares it with NLTK on whole reviews."""
 
+import unicodedata
+
+import numpy as np
+import pandas as pd
 import pytest
 
 from sentiment_helpers import clean, text
@@ -23,6 +27,8 @@ from sentiment_helpers.fast import many_texts
         ("good\x85film\u3000noir", ["good", "film", "noir"]),
         ("go\0od\ud800film", ["good", "film"]),
         (f"{'a' * 997}n't {'a' * 998}n't", ["a" * 997, "n't", "a" * 998 + "n't"]),
+        ("a film (<sp?) next.<br /><br />> &lt;i&gt;", ["film", "sp", "next"]),
+        (f"good&#{'1' * 5000}; &amp;#{'1' * 5000};film", ["good", "film"]),
         ("", []),
     ],
 )
@@ -46,12 +52,130 @@ def test_any_text_is_read_in_time_that_grows_with_its_length(read):
         "a-",
         "cannot",
         "(",
+        "&amp;",
+        "\u0301\u0323",
+        "\u02bc",
+        "\u200d",
     ):
         assert isinstance(read(piece * 100_000), list)
 
 
-def test_stop_words_hold_no_negation():
+# NLTK's list of 179 words, as `nltk.corpus.stopwords.words("english")` gives it.
+NLTK = """
+i me my myself we our ours ourselves you you're you've you'll you'd your yours yourself yourselves
+he him his himself she she's her hers herself it it's its itself they them their theirs themselves
+what which who whom this that that'll these those am is are was were be been being have has had
+having do does did doing a an the and but if or because as until while of at by for with about
+against between into through during before after above below to from up down in out on off over
+under again further then once here there when where why how all any both each few more most other
+some such no nor not only own same so than too very s t can will just don don't should should've now
+d ll m o re ve y ain aren aren't couldn couldn't didn didn't doesn doesn't hadn hadn't hasn hasn't
+haven haven't isn isn't ma mightn mightn't mustn mustn't needn needn't shan shan't shouldn shouldn't
+wasn wasn't weren weren't won won't wouldn wouldn't
+""".split()
+
+
+def test_stop_words_are_nltks_without_negations():
+    assert len(NLTK) == 179
+    short_forms = {word for word in NLTK if f"{word}'t" in NLTK or word.endswith("n't")}
+    expected = {*NLTK} - {"no", "nor", "not", "ain"} - short_forms
+    assert expected | {"ca", "wo", "sha", "ai"} == text.STOP_WORDS
     assert not text.STOP_WORDS & text.NEGATIONS
+    assert clean("It could be more, but I can't, won't, shan't and ain't") == [
+        "could", "n't", "n't", "n't", "n't",
+    ]  # fmt: skip
+
+
+APOSTROPHES = (
+    *"'‘’`´\x91\x92\u02b9\u02bb\u02bc\u02bd\u02c8\u02ca\u02cb\u201b\u2032\u2035\ua78c\uff07\uff40",
+    *("&#39;", "&apos;", "&rsquo;", "&#146;", "&#x2019;", "&prime;"),
+    *("&amp;#39;", "&amp;apos;", "&amp;rsquo;", "&amp;amp;#39;", "&amp;#x02BC;"),
+)
+
+
+@pytest.mark.parametrize("apostrophe", APOSTROPHES)
+def test_every_apostrophe_is_read(apostrophe):
+    review = "“Don't” like, isn't it's\x85 (DIDN'T).".replace("'", apostrophe)
+    assert clean(review) == ["n't", "like", "n't", "n't"]
+    assert text.tokens(review) == ["do", "n't", "like", "is", "n't", "it", "'s", "did", "n't"]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        *((f"ter{invisible}rible", "terrible") for invisible in (
+            *"\xad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069",
+            *"\ufe0f\ufeff\0\x08\x7f\x81\U000e0001",
+            *("&shy;", "&amp;shy;", "&zwnj;", "&#8203;", "\u200b\xad"),
+        )),
+        ("did\u200bn\u2060't\xad", "didn't"),
+        *((unicodedata.normalize("NFD", word), word) for word in ("cliché", "NAÏVE", "한국")),
+        ("cliche\u200d\u0301", "cliché"),
+        ("well\u2010made, well\u2011made", "well-made, well-made"),
+        ("\x93don't\x94 film\x97yes", "“don't” film—yes"),
+        ("don\x92t\x97no", "don't—no"),
+        ("\x8cuvre ma\x9e", "œuvre maž"),
+        ("\ufeffgood \u200b film", "good film"),
+        ("good&amp;nbsp;film &amp;quot;x&amp;quot;", "good film x"),
+        ("It didn't… work", "It didn't... work"),
+    ],
+)  # fmt: skip
+def test_what_nobody_sees_changes_nothing(written, read):
+    assert clean(written) == clean(read)
+    assert text.tokens(written) == text.tokens(read)
+
+
+FRAME = pd.DataFrame({"review": ["good", "", "bad"], "label": [1, 0, 0]})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["good", "", "bad"],
+        ("good", "", "bad"),
+        FRAME["review"],
+        FRAME[["review"]],
+        FRAME["review"].to_numpy(str),
+        FRAME["review"].to_numpy(object),
+        pd.Index(FRAME["review"]),
+        iter(["good", "", "bad"]),
+        {1: "good", 2: "", 3: "bad"}.values(),
+    ],
+)
+def test_texts(texts):
+    assert list(text.each_text(texts)) == ["good", "", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (FRAME, "a list or one column of texts is needed, not DataFrame"),
+        (FRAME[:0], "a list or one column of texts is needed, not DataFrame"),
+        (FRAME[[]], "a list or one column of texts is needed, not DataFrame"),
+        (FRAME[["review", "review"]], "a list or one column of texts is needed, not DataFrame"),
+        (FRAME[["label"]], "text 0 is 1, which is no string"),
+        (FRAME[["review"]].to_numpy(), "a list or one column of texts is needed, not ndarray"),
+        (np.array("good"), "a list or one column of texts is needed, not ndarray"),
+        ({"good": 1}, "a list or one column of texts is needed, not dict"),
+        ({}, "a list or one column of texts is needed, not dict"),
+        ({"good"}, "a list or one column of texts is needed, not set"),
+        (frozenset(), "a list or one column of texts is needed, not frozenset"),
+        (b"good", "a list or one column of texts is needed, not bytes"),
+        (bytearray(), "a list or one column of texts is needed, not bytearray"),
+        (3, "a list or one column of texts is needed, not int"),
+        (None, "a list or one column of texts is needed, not NoneType"),
+        ("good", "put it into a list"),
+        ([FRAME], "text 0 is review label 0 good 1 1 .* which is no string"),
+        (["good", None], "text 1 is None, which is no string"),
+        (["good", pd.NA], "text 1 is <NA>"),
+        ([["good"]], r"text 0 is \['good'\]"),
+        ([b"good"], "text 0 is b'good'"),
+    ],
+)
+def test_what_holds_no_texts(given, says):
+    with pytest.raises(ValueError, match=says) as error:
+        list(text.each_text(given))
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

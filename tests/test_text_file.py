@@ -1,6 +1,9 @@
 """Text files in each encoding, and the line that is named where one is not text."""
 
 import gzip
+import io
+import zipfile
+from contextlib import suppress
 
 import pytest
 
@@ -91,7 +94,7 @@ def test_an_incomplete_character_at_the_end(refuse):
 def test_the_encoding_is_guessed_from_the_first_bytes(refuse):
     for kind in ("utf-16", "utf-32"):
         refuse(
-            "é\n".encode(kind), "utf-8", rf"is {kind} text, not utf-8: say so \(--encoding {kind}"
+            "é\n".encode(kind), "utf-8", rf'is {kind} text, not utf-8: say so \(encoding="{kind}"\)'
         )
     refuse("\ufeffé\n".encode("utf-16-be"), "ascii", "is utf-16 text, not ascii")
     refuse(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "utf-8", "is binary, not text")
@@ -103,3 +106,50 @@ def test_lines_without_end_are_not_read_to_their_end(refuse, monkeypatch):
     refuse(b"a\n" * 10_000, "utf-8", "the row at line 500 has more than 1,000 characters")
     refuse(b"a\n" * 99 + b"b" * 10_000 + b"\xff", "utf-8", "line 100 has more than 1,000")
     refuse(b"a\n" * 99 + b"b" * 500 + b"\xff" + b"b" * 9000, "utf-8", "0xff in line 100 is not")
+
+
+def zip_of(files, kind=zipfile.ZIP_DEFLATED):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", kind) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+ONE = zip_of({"a.csv": b"review\n" + b"good\n" * 99})
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (zip_of({}), "has 0 files, not one table"),
+        (zip_of({"a/": b"", ".b.csv": b"x"}), "has 0 files"),
+        (
+            zip_of({"a.csv": b"x", "b/c.TSV": b"y", "d": b"z"}),
+            r"has 2 .* \(a.csv, b/c.TSV\): unpack",
+        ),
+        (zip_of({"a.txt": b"x", "b.txt": b"y"}), r"\(a.txt, b.txt\): unpack it, and give one of"),
+        (zip_of({"a.csv": b"x"}, zipfile.ZIP_LZMA), "neither stored nor deflated: unpack it first"),
+        (zip_of({"a.csv": b""}), "is empty"),
+        (zip_of({"a.csv": b"\xe9"}), "byte 0xe9 in line 1 is not utf-8 text"),
+        (ONE[:-5], "it is cut off or damaged"),
+        (ONE[:36] + b"\xff" + ONE[37:], "it is cut off or damaged"),
+        # The bit that says so is set in both headers.
+        (ONE.replace(b"\x14\0\0\0", b"\x14\0\1\0"), "is encrypted, .*: unpack it first"),
+    ],
+)
+def test_zips_that_are_refused(tmp_path, content, says):
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(ReviewFileError, match=says):
+        lines_of(tmp_path / "x.zip")
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_each_byte_of_a_zip(tmp_path, kind):
+    """Changed, or the first to be cut off: the file is read as it was, or refused."""
+    whole, path = zip_of({"a.csv": b"review\ngood\ngood\n"}, kind), tmp_path / "x.zip"
+    for place in range(4, len(whole)):
+        for byte in (b"", *(bytes([whole[place] ^ change]) for change in (1, 8, 128, 255))):
+            path.write_bytes(whole[:place] + byte + whole[place + 1 :] * bool(byte))
+            with suppress(ReviewFileError):
+                assert lines_of(path) == ["review\n", "good\n", "good\n"]

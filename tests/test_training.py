@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sentiment_helpers import training
-from sentiment_helpers.fast import batches, flat_adam, processor
+from sentiment_helpers.fast import batches, flat_optimizer, processor
 from sentiment_helpers.networks import Dropout
 from sentiment_helpers.training import EarlyStopping
 
@@ -46,16 +46,22 @@ def test_early_stopping_on_written_out_losses(losses, patience, stops_at, best):
     assert network.weight.item() == best
 
 
-@pytest.fixture
-def data():
+def make_data(device="cpu"):
     inputs = torch.randn(90, 4)
     labels = (inputs.sum(1) + torch.randn(90) > 0).float()
+    inputs, labels = inputs.to(device), labels.to(device)
     return (inputs[:60], labels[:60]), (inputs[60:], labels[60:])
 
 
 @pytest.fixture
-def network():
-    return nn.Sequential(nn.Linear(4, 8), Dropout(0.3), nn.Linear(8, 1), nn.Flatten(0))
+def data(device):
+    return make_data(device)
+
+
+@pytest.fixture
+def network(device):
+    layers = nn.Linear(4, 8), Dropout(0.3), nn.Linear(8, 1), nn.Flatten(0)
+    return nn.Sequential(*layers).to(device)
 
 
 def with_losses(monkeypatch, losses, weights=None):
@@ -69,7 +75,7 @@ def with_losses(monkeypatch, losses, weights=None):
             weights.append(copy.deepcopy(network.state_dict()))
         return real(network, inputs)
 
-    def loss(logits, labels):
+    def loss(logits, labels, weights):
         if logits.requires_grad:
             return nn.functional.binary_cross_entropy_with_logits(logits, labels)
         value = next(script)
@@ -81,8 +87,8 @@ def with_losses(monkeypatch, losses, weights=None):
     monkeypatch.setattr(training, "binary_cross_entropy_with_logits", loss)
 
 
-def equal(first, second):
-    return all(torch.equal(first[name], second[name]) for name in first)
+def equal(first, second, same=torch.equal):
+    return all(same(first[name], second[name]) for name in first)
 
 
 @pytest.mark.filterwarnings("ignore:the loss is not finite")
@@ -201,15 +207,15 @@ def test_refused_rows(network, data, side, name):
         assert refused(inputs, others) == f"row 4 of the {name} labels is {wrong}, not 0 or 1"
 
 
-def test_fewer_rows_than_a_batch(data):
+def test_fewer_rows_than_a_batch(data, device, same):
     """They are one batch: each epoch takes one step."""
     networks = []
     for batch_size in (60, 10_000):
         torch.manual_seed(0)
-        networks.append(nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)))
+        networks.append(nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)).to(device))
         history = training.fit(networks[-1], *data, batch_size=batch_size, max_epochs=3)
         assert len(history.epochs) == 3
-    assert equal(*(network.state_dict() for network in networks))
+    assert equal(*(network.state_dict() for network in networks), same)
 
 
 def test_epoch_figures_are_over_rows(network, data):
@@ -230,18 +236,50 @@ def test_epoch_figures_are_over_rows(network, data):
         assert row[f"{side}_rows"] == len(labels)
     assert list(history.probabilities) == [1, 6, 7]
     torch.testing.assert_close(
-        torch.from_numpy(history.probabilities[7]), torch.sigmoid(network(valid[0])).detach()
+        torch.from_numpy(history.probabilities[7]), torch.sigmoid(network(valid[0])).detach().cpu()
     )
     assert row["seconds"] > 0
 
 
-def test_same_seed_same_weights_whatever_ran_before(network, data):
+@pytest.mark.parametrize("unequal", [1, 3])
+def test_weighted_rows_count_as_repeated_ones(network, device, unequal):
+    """In the loss that is trained on, which one step of gradient descent shows, and in those of an
+    epoch, whatever the mean weight of its rows is. Weights of 1 change nothing."""
+    _, (inputs, labels) = make_data(device)
+    valid = inputs[:20], labels[:20]
+    times = torch.where(labels > 0, unequal, 1)
+    rows = torch.arange(30).repeat_interleave(times.cpu()).to(device)
+    weights = times * 30 / times.sum()
+    choices = {"optimizer": "sgd", "lr": 0.5, "max_norm": np.inf, "max_epochs": 1}
+    found = []
+    for train, measured in (
+        ((inputs, labels, None, weights), (*valid, None, times[:20].float())),
+        ((inputs[rows], labels[rows]), [side[rows[rows < 20]] for side in valid]),
+        ((inputs, labels), valid),
+    ):
+        trained = copy.deepcopy(network)
+        trained[1].p = 0
+        history = training.fit(trained, train, measured, batch_size=1000, **choices)
+        row = history.epochs[0]
+        found.append([row["train_loss"], row["valid_loss"], *trained[0].weight.flatten().tolist()])
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    exact = 0 if device == "cpu" else 1e-6
+    assert (found[0] == pytest.approx(found[2], abs=exact, rel=0)) == (unequal == 1)
+
+
+def test_an_unknown_optimizer_is_refused_first(network, data):
+    for name in ("lion", "Adam", None, ["adam"]):
+        with pytest.raises(ValueError, match=r"^optimizer is .*adam, adamw, rmsprop, sgd$"):
+            training.fit(network, data[0][:1], data[1], optimizer=name)
+
+
+def test_same_seed_same_weights_whatever_ran_before(network, data, same):
     twin = copy.deepcopy(network)
     training.fit(network, *data, lr=0.01, max_epochs=3, random_state=7)
     torch.manual_seed(99)
     state = torch.get_rng_state()
     training.fit(twin, *data, lr=0.01, max_epochs=3, random_state=7)
-    assert equal(network.state_dict(), twin.state_dict())
+    assert equal(network.state_dict(), twin.state_dict(), same)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -259,9 +297,9 @@ def test_small_networks_train_on_one_thread(network, data, monkeypatch):
     assert torch.get_num_threads() == before
 
 
-def test_small_networks_do_not_depend_on_the_number_of_threads(data):
+def test_small_networks_do_not_depend_on_the_number_of_threads():
     """However it was set, and in a thread that starts meanwhile."""
-    before, found = torch.get_num_threads(), []
+    before, found, data = torch.get_num_threads(), [], make_data()
 
     def metrics(*_):
         with ThreadPoolExecutor(1) as pool:
@@ -314,16 +352,16 @@ class Sums(nn.Module):
 
 
 @pytest.fixture
-def uneven():
+def uneven(device):
     """Rows of 1 to 60 leading ones; as many labels of each kind."""
     lengths = torch.arange(1, 61).repeat(10)
     inputs = (torch.arange(60) < lengths.unsqueeze(1)).long()
-    return inputs, (torch.arange(600) % 2).float(), lengths
+    return inputs.to(device), (torch.arange(600) % 2).float().to(device), lengths
 
 
-def test_batches_of_like_lengths(uneven):
+def test_batches_of_like_lengths(uneven, device):
     inputs, labels, lengths = uneven
-    network = Sums()
+    network = Sums().to(device)
     sets = [(inputs, labels, lengths)] * 2
     training.fit(network, *sets, max_epochs=2, lr=0)
     trained = [x for training, _, x in network.shapes if training]
@@ -339,19 +377,21 @@ def test_batches_of_like_lengths(uneven):
     assert [x.shape for x in trained[:10]] != [x.shape for x in trained[10:]]
 
 
-def test_rows_come_back_in_order(uneven, monkeypatch):
+def test_rows_come_back_in_order(uneven, device, monkeypatch):
     inputs, _, lengths = uneven
     monkeypatch.setattr(batches, "EVAL_WORDS", 300)
-    network = Sums()
+    network = Sums().to(device)
     logits = batches.predict_logits(network, inputs, lengths)
-    assert torch.equal(logits, lengths.float())
+    assert torch.equal(logits.cpu(), lengths.float())
     assert max(rows * columns for _, (rows, columns), _ in network.shapes) <= 300
 
 
-def test_embeddings_have_a_learning_rate_of_their_own():
+def test_embeddings_have_a_learning_rate_of_their_own(device):
     ids, labels = torch.randint(0, 9, (60, 1)), (torch.arange(60) % 2).float()
+    ids, labels = ids.to(device), labels.to(device)
     for embedding_lr, moves in ((None, True), (0.1, True), (0.0, False)):
-        network = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(4, 1), nn.Flatten(0))
+        layers = nn.Embedding(9, 4), nn.Flatten(), nn.Linear(4, 1), nn.Flatten(0)
+        network = nn.Sequential(*layers).to(device)
         before = copy.deepcopy(network.state_dict())
         rates = {"lr": 0.1, "embedding_lr": embedding_lr}
         training.fit(network, (ids, labels), (ids, labels), max_epochs=2, **rates)
@@ -359,8 +399,8 @@ def test_embeddings_have_a_learning_rate_of_their_own():
         assert not torch.equal(network[2].weight, before["2.weight"])
 
 
-def test_weights_without_gradient_stay(data):
-    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1), nn.Flatten(0))
+def test_weights_without_gradient_stay(data, device):
+    network = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1), nn.Flatten(0)).to(device)
     network[0].weight.requires_grad_(False)
     before = network[0].weight.clone()
     training.fit(network, *data, lr=0.1, max_epochs=2)
@@ -368,28 +408,28 @@ def test_weights_without_gradient_stay(data):
 
 
 def test_schedules():
-    assert list(flat_adam.lr_factors("linear", 100))[:6] == pytest.approx(
+    assert list(flat_optimizer.lr_factors("linear", 100))[:6] == pytest.approx(
         [0.2, 0.4, 0.6, 0.8, 1, 0.99]
     )
-    assert list(flat_adam.lr_factors("linear", 100))[-1] == pytest.approx(0.05)
-    assert next(flat_adam.lr_factors("constant", 100)) == 1
+    assert list(flat_optimizer.lr_factors("linear", 100))[-1] == pytest.approx(0.05)
+    assert next(flat_optimizer.lr_factors("constant", 100)) == 1
     with pytest.raises(ValueError, match="schedule is 'cosine'; it must be constant or linear"):
-        flat_adam.lr_factors("cosine", 100)
+        flat_optimizer.lr_factors("cosine", 100)
 
 
-def test_the_schedule_slows_the_last_steps(data):
+def test_the_schedule_slows_the_last_steps(data, device):
     """A step of Adam is at most about its learning rate long."""
     weights = []
     for schedule in ("constant", "linear"):
         torch.manual_seed(0)
-        network = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0))
+        network = nn.Sequential(nn.Linear(4, 1), nn.Flatten(0)).to(device)
         start = copy.deepcopy(network[0].weight.detach())
         training.fit(network, *data, lr=0.01, schedule=schedule, max_epochs=10, batch_size=60)
         weights.append((network[0].weight - start).abs().max().item())
     assert 0.03 < weights[1] < 0.7 * weights[0]
 
 
-def test_denormals_are_flushed_while_it_lasts(data):
+def test_denormals_are_flushed_while_it_lasts():
     tiny = torch.tensor(1e-40)
     seen = []
 
@@ -398,7 +438,7 @@ def test_denormals_are_flushed_while_it_lasts(data):
             seen.append((tiny * 1.0).item())
             return super().forward(x).squeeze(1)
 
-    training.fit(Looks(4, 1), *data, max_epochs=1)
+    training.fit(Looks(4, 1), *make_data(), max_epochs=1)
     assert set(seen) == {0.0}
     assert (tiny * 1.0).item() > 0
 

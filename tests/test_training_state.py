@@ -23,6 +23,7 @@ from sentiment_helpers import (
     training,
 )
 from sentiment_helpers.fast import processor
+from sentiment_helpers.fast.flat_optimizer import OPTIMIZERS
 from sentiment_helpers.networks import Dropout, WordBiRNN
 from sentiment_helpers.storage import pt_file, training_state
 
@@ -62,12 +63,13 @@ def accuracy(labels, probabilities):
     return {"accuracy": np.float64(((probabilities > 0.5) == labels).mean())}
 
 
-def start(noise=0.5, **changes):
+def start(noise=0.5, device="cpu", **changes):
     """The arguments of `training.fit` for a network that is as it starts."""
     torch.manual_seed(3)
-    network = Net()
+    network = Net().to(device)
     inputs = torch.randn(90, 4)
-    labels = (inputs.sum(1) + noise * torch.randn(90) > 0).float()
+    labels = (inputs.sum(1) + noise * torch.randn(90) > 0).float().to(device)
+    inputs = inputs.to(device)
     sides = (inputs[:60], labels[:60]), (inputs[60:], labels[60:])
     return [network, *sides], CHOICES | {"metrics": accuracy} | changes
 
@@ -118,6 +120,23 @@ def test_cut_off_in_any_epoch(path, end, error):
                 run(cut_off, resume=path, **ENDS[end])
         assert epochs_in(path) == epoch - 1
         assert run(resume=path, **ENDS[end]) == undisturbed
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_each_optimizer_goes_on_on_each_device(path, optimizer, device, same):
+    choices = {"optimizer": optimizer, "device": device}
+    arguments, rest = start(resume=path, **choices)
+    arguments[0].cut_off(3, RuntimeError())
+    with pytest.raises(RuntimeError):
+        training.fit(*arguments, **rest)
+    assert epochs_in(path) == 2
+    networks = []
+    for resume in (path, None):
+        arguments, rest = start(resume=resume, **choices)
+        assert len(training.fit(*arguments, **rest).epochs) == 7
+        networks.append(arguments[0])
+    for first, second in zip(*(one.state_dict().values() for one in networks), strict=True):
+        assert same(first, second)
 
 
 def test_cut_off_again_and_again(path):
@@ -186,6 +205,13 @@ def other_lengths(side):
     return change
 
 
+def weighted(side):
+    def change(arguments, _):
+        arguments[side] = (*arguments[side], torch.ones(len(arguments[side][0])))
+
+    return change
+
+
 def other_dropout(arguments, _):
     torch.manual_seed(3)
     arguments[0] = Net(dropout=0.2)
@@ -205,10 +231,13 @@ OTHERS = {
     "validation labels": other_rows(2, 1),
     "training lengths": other_lengths(1),
     "validation lengths": other_lengths(2),
+    "training weights": weighted(1),
+    "validation weights": weighted(2),
     "weights": lambda arguments, _: arguments[0].out.bias.data.add_(1e-6),
     "buffers": lambda arguments, _: arguments[0].norm.running_mean.add_(1e-6),
     "frozen weights": lambda arguments, _: arguments[0].out.bias.requires_grad_(False),
     "dropout": other_dropout,
+    "optimizer": other("optimizer", "adamw"),
     "lr": other("lr", 0.04),
     "embedding_lr": other("embedding_lr", 0.03),
     "schedule": other("schedule", "constant"),
@@ -285,7 +314,7 @@ WRONG = {
     **{f"no {part}": put(part) for part in PARTS},
     "no weight": put("weights", "out.bias"),
     "weight of another shape": put("weights", "out.bias", value=torch.zeros(2)),
-    "no averages": put("optimizer", "adam"),
+    "no averages": put("optimizer", "averages"),
     "part of a step": put("optimizer", "taken", value=8.5),
     "order of another shape": put("order", value=torch.zeros(3, dtype=torch.uint8)),
     "noise of none": put("noise", value=torch.zeros(5056, dtype=torch.uint8)),
@@ -378,12 +407,13 @@ def words():
     return texts, labels, Glove("ten", known, rng.normal(size=(10, 4)).astype(np.float32))
 
 
-def model_of(kind, glove):
+def model_of(kind, glove, device="cpu"):
     if kind is WordBiRNNClassifier:
         choices = {"hidden_size": 4, "lr": 0.02, "pooling": "max", "domain_size": 2}
-        return make_pipeline(TokenIds(glove), WordBiRNNClassifier(glove, **choices))
+        classifier = WordBiRNNClassifier(glove, device=device, **choices)
+        return make_pipeline(TokenIds(glove), classifier)
     reads = TokenIds(glove) if kind is BagClassifier else MeanEmbedding(glove)
-    return make_pipeline(reads, kind())
+    return make_pipeline(reads, kind(device=device))
 
 
 def fit_cut_off(model, texts, labels, path, monkeypatch):
@@ -406,25 +436,29 @@ def fit_cut_off(model, texts, labels, path, monkeypatch):
 @pytest.mark.parametrize(
     "kind", [WordBiRNNClassifier, BiRNNClassifier, BagClassifier, FeedForwardClassifier]
 )
-def test_classifiers_go_on(words, kind, path, monkeypatch):
+def test_classifiers_go_on(words, kind, path, device, same, monkeypatch):
     texts, labels, glove = words
-    resumed, undisturbed = model_of(kind, glove), model_of(kind, glove).fit(texts, labels)
+    resumed, undisturbed = (model_of(kind, glove, device) for _ in range(2))
+    undisturbed.fit(texts, labels)
     fit_cut_off(resumed, texts, labels, path, monkeypatch)
     resumed.fit(texts, labels, **{f"{kind.__name__.lower()}__resume": str(path)})
     first, second = (model[-1].get_state() for model in (resumed, undisturbed))
-    assert {name: bits(weight) for name, weight in first["weights"].items()} == {
-        name: bits(weight) for name, weight in second["weights"].items()
-    }
+    assert list(first["weights"]) == list(second["weights"])
+    assert all(same(first["weights"][name], second["weights"][name]) for name in first["weights"])
     assert first["best_epoch"] == second["best_epoch"]
     assert first["stopped"] == second["stopped"]
-    histories = (model[-1].history_.drop(columns="seconds") for model in (resumed, undisturbed))
-    assert next(histories).equals(next(histories))
-    assert (resumed.predict_proba(texts) == undisturbed.predict_proba(texts)).all()
+    histories = [model[-1].history_.drop(columns="seconds") for model in (resumed, undisturbed)]
+    assert same(*(history.to_numpy(copy=True) for history in histories))
+    assert same(resumed.predict_proba(texts), undisturbed.predict_proba(texts))
 
 
 @pytest.mark.parametrize(
-    "changes", [{"word_dropout": 0.1}, {"pooling": "last"}, {"embedding_lr": 0}, {"lr": 0.01}]
-)
+    "changes",
+    [
+        {"word_dropout": 0.1}, {"pooling": "last"}, {"embedding_lr": 0}, {"lr": 0.01},
+        {"optimizer": "rmsprop"}, {"class_weight": "balanced"}, {"class_weight": {0: 2, 1: 1}},
+    ],
+)  # fmt: skip
 def test_classifiers_of_other_parameters_are_refused(words, changes, path, monkeypatch):
     """Those that no weight shows, too."""
     texts, labels, glove = words

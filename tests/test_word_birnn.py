@@ -37,6 +37,7 @@ SMALL = {
     "max_epochs": 8,
     "max_norm": 5.0,
     "batch_size": 32,
+    "device": "cpu",
 }
 
 
@@ -62,9 +63,9 @@ def word_model(glove, **changes):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_words_in_order_tell_what_their_mean_cannot(ordered, cell):
+def test_words_in_order_tell_what_their_mean_cannot(ordered, cell, device):
     texts, labels, glove = ordered
-    words = word_model(glove, cell_type=cell).fit(texts[:300], labels[:300])
+    words = word_model(glove, cell_type=cell, device=device).fit(texts[:300], labels[:300])
     assert words.score(texts[300:], labels[300:]) > 0.95
     mean = make_pipeline(
         MeanEmbedding(glove), BiRNNClassifier(num_layers=1, hidden_size=4, lr=0.02)
@@ -115,15 +116,17 @@ def test_a_longer_or_empty_review_changes_no_other(ordered):
         assert model.predict_proba([text])[0] == pytest.approx(row, abs=1e-5)
 
 
-def test_words_bit_for_bit(ordered):
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_words_bit_for_bit(ordered, optimizer, device, same):
     texts, labels, glove = ordered
     changes = {"word_dropout": 0.3, "domain_size": 3, "max_epochs": 2, "schedule": "linear"}
+    changes |= {"optimizer": optimizer, "device": device}
     first = word_model(glove, **changes).fit(texts, labels)
     torch.rand(7)
     second = clone(first).fit(texts, labels)
     assert second[-1].embeddings is glove  # shared, not copied
     weights = (model[-1].network_.state_dict() for model in (first, second))
-    assert all(torch.equal(a, b) for a, b in zip(*(w.values() for w in weights), strict=True))
+    assert all(same(a, b) for a, b in zip(*(w.values() for w in weights), strict=True))
 
 
 def test_features_are_refused_where_ids_are_expected(glove):

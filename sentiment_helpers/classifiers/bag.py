@@ -10,8 +10,7 @@ from torch.nn.functional import embedding_bag
 from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
 from sentiment_helpers.features import UNKNOWN, increasing
 
-MIN_REVIEWS = 2
-"""The least number of training reviews that contain a word or pair with a weight."""
+MIN_REVIEWS = 2  # training reviews that contain a word or pair with a weight
 REVIEWS_AT_ONCE = 2048  # looked up together, which bounds the memory
 
 
@@ -49,14 +48,14 @@ class BagClassifier(NetworkClassifier):
 
     Args:
         lr, batch_size, max_epochs, patience: see `training.fit`.
-        random_state, device, verbose: as in `BiRNNClassifier`.
+        random_state, device, verbose, class_weight: as in `BiRNNClassifier`.
 
     Attributes:
         grams_: (V,) int64, sorted: a word's id, or a pair's first id times 2³² plus its second.
     """
 
     title = "bag of words and pairs"
-    max_norm = float("inf")
+    max_norm, optimizer = float("inf"), "adam"
 
     def __init__(
         self,
@@ -67,6 +66,7 @@ class BagClassifier(NetworkClassifier):
         random_state: int = 1234,
         device: str = "auto",
         verbose: bool = False,
+        class_weight: str | dict | None = None,
     ):
         self.lr = lr
         self.batch_size = batch_size
@@ -75,6 +75,7 @@ class BagClassifier(NetworkClassifier):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+        self.class_weight = class_weight
 
     def build_network(self) -> Bag:
         """A network for the words and pairs in `grams_`, with all weights and idf 0."""

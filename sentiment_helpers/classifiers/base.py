@@ -11,12 +11,14 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sentiment_helpers.classifiers.initial_weights import untrained
 from sentiment_helpers.fast.batches import check_finite, predict_logits
+from sentiment_helpers.fast.flat_optimizer import optimizer_of
 from sentiment_helpers.features import MAX_ID, MAX_LENGTH, check_range
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.training import fit
@@ -67,7 +69,7 @@ class NetworkClassifier(LogOddsClassifier):
         "random_state": (0, 2**32 - 1),
     }
     prediction_dtype = torch.float64  # so that the other rows of a batch do not change a logit
-    settings = ("lr", "batch_size", "max_epochs", "patience", "max_norm", "random_state")
+    settings = ("optimizer", *ranges)
 
     def fit(
         self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
@@ -100,13 +102,12 @@ class NetworkClassifier(LogOddsClassifier):
             X, X_valid, y, y_valid = self._split(X, y)
         else:
             X_valid, y_valid = self._validate("validation inputs", *validation)
-        device = _device(self.device)
+        weights, device = self._label_weights(y), _device(self.device)
         network = self._start(X).to(device)
-        train, valid = self._inputs(X, device), self._inputs(X_valid, device)
         history = fit(
             network,
-            (train, self._targets(y, device), self._lengths(train)),
-            (valid, self._targets(y_valid, device), self._lengths(valid)),
+            self._rows(X, y, weights, device),
+            self._rows(X_valid, y_valid, weights, device),
             **self._values(*self.settings),
             resume=resume,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
@@ -184,11 +185,13 @@ class NetworkClassifier(LogOddsClassifier):
         if not (one_kind and classes[0] < classes[1]):
             raise ValueError(f"the classes are {classes!r:.80}, not two in order")
         classifier.classes_ = np.array(classes)
+        classifier._label_weights(classifier.classes_)
         classifier.n_features_in_ = state["n_features_in"]
         return classifier
 
     def _check_parameters(self) -> None:
         """`ValueError` where a parameter is out of range."""
+        optimizer_of(self.optimizer)
         for name, (low, high) in self.ranges.items():
             check_range(name, getattr(self, name), low, high)
         for name, parameter in signature(type(self)).parameters.items():
@@ -222,12 +225,22 @@ class NetworkClassifier(LogOddsClassifier):
         check_finite(valid if len(X_and_y) == 1 else valid[0], name)
         return valid
 
-    def _targets(self, y: np.ndarray, device: torch.device) -> Tensor:
-        unknown = y[~np.isin(y, self.classes_)]
+    def _label_weights(self, y: np.ndarray) -> np.ndarray:
+        """The weights (2,) float32 of `classes_`; `ValueError` where `class_weight` is wrong."""
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
+        for weight in weights.tolist():
+            check_range("class_weight", weight, 1e-12, 1e12)
+        return weights.astype(np.float32)
+
+    def _rows(self, X, y: np.ndarray, weights: np.ndarray, device: torch.device) -> tuple:
+        """Features `X` and labels `y` as rows for `training.fit`, see `Rows`."""
+        unknown = pd.unique(y[~np.isin(y, self.classes_)])[:5]  # not sorted: None has no order
         if len(unknown):
-            unknown = pd.unique(unknown)[:5]  # not sorted: None has no place in an order
             raise ValueError(f"validation labels {unknown} are not among {self.classes_}")
-        return torch.from_numpy((y == self.classes_[1]).astype(np.float32)).to(device)
+        inputs, positive = self._inputs(X, device), y == self.classes_[1]
+        labels = torch.from_numpy(positive.astype(np.float32)).to(device)
+        of_rows = torch.from_numpy(weights[positive.astype(int)]).to(device)
+        return inputs, labels, self._lengths(inputs), of_rows if self.class_weight else None
 
     def _values(self, *names: str) -> dict:
         """Parameters by name, NumPy's numbers as Python's: PyTorch and files take no others."""
@@ -271,7 +284,7 @@ def _round_embedding(network: nn.Module) -> None:
     embedding = getattr(network, "embedding", None)
     if embedding is None:
         return
-    embedding.weight.data.copy_(embedding.weight.half())
+    embedding.weight.data.copy_(embedding.weight.detach().cpu().half().float())
     if not embedding.weight.isfinite().all():
         raise ValueError(
             "training moved words' vectors beyond ±65,504, the most that a model keeps: give lower "
@@ -283,6 +296,6 @@ def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return torch.device(name)
-    except RuntimeError:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError):  # the latter where there is no CUDA
         raise ValueError(f'device is {name!r}; use "auto", "cpu" or "cuda"') from None

@@ -14,11 +14,13 @@ class BiRNNClassifier(NetworkClassifier):
 
     Args:
         cell_type, num_layers, hidden_size, dropout, skip_connections: see `networks.BiRNN`.
-        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`.
+        lr, batch_size, max_epochs, patience, max_norm, optimizer: see `training.fit`.
         random_state: seeds weights, order and dropout. The same data and parameters give the same
-            weights, bit for bit on one machine, in one process or several, and in threads.
+            weights, bit for bit on one CPU with as many threads, in any process or thread.
         device: "auto" is CUDA where there is a GPU, otherwise the CPU; or any name PyTorch knows.
         verbose: show a progress bar with each epoch's figures.
+        class_weight: None, "balanced" or a weight by label, as in scikit-learn, where the training
+            rows are counted. It weights both losses, and no other figure.
     """
 
     ranges = NetworkClassifier.ranges | {
@@ -42,6 +44,8 @@ class BiRNNClassifier(NetworkClassifier):
         random_state: int = 1234,
         device: str = "auto",
         verbose: bool = False,
+        optimizer: str = "adam",
+        class_weight: str | dict | None = None,
     ):
         self.cell_type = cell_type
         self.num_layers = num_layers
@@ -56,6 +60,8 @@ class BiRNNClassifier(NetworkClassifier):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+        self.optimizer = optimizer
+        self.class_weight = class_weight
 
     def build_network(self) -> BiRNN:
         """An untrained network for `n_features_in_` features."""

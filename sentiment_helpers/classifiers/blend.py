@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.classifiers.base import LogOddsClassifier
+from sentiment_helpers.text import each_text
 
 
 class Blend(LogOddsClassifier):
@@ -36,7 +37,7 @@ class Blend(LogOddsClassifier):
         """Choose the weights on texts (N,) and labels (N,) that no model was trained on.
 
         Raises:
-            ValueError: the models were trained on other labels than those in `y`.
+            ValueError: the models were trained on other labels than those in `y`; see `each_text`.
         """
         for name, model in self.models:
             check_is_fitted(model)
@@ -49,7 +50,7 @@ class Blend(LogOddsClassifier):
         return self
 
     def decision_function(self, X) -> np.ndarray:
-        """Log-odds (N,) of the positive class for texts (N,)."""
+        """Log-odds (N,) of the positive class for texts (N,); `ValueError` as in `fit`."""
         check_is_fitted(self)
         return self.combine(self._log_odds(X))
 
@@ -58,5 +59,6 @@ class Blend(LogOddsClassifier):
         return log_odds.astype(np.float64) @ self.weights_ + self.intercept_
 
     def _log_odds(self, X) -> np.ndarray:
-        columns = [model.decision_function(X) for _, model in self.models]
+        texts = list(each_text(X))  # for each model: a foreign one would take any table
+        columns = [model.decision_function(texts) for _, model in self.models]
         return np.column_stack(columns).astype(np.float64)  # (N, models)

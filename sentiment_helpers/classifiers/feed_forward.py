@@ -38,9 +38,9 @@ class FeedForwardClassifier(NetworkClassifier):
 
     Args:
         hidden_size, dropout: see `networks.FeedForward`.
-        lr, batch_size, max_epochs, patience, max_norm: see `training.fit`; the report's network
-            was stopped in its 21st epoch, and no clipping is mentioned.
-        random_state, device, verbose: as in `BiRNNClassifier`.
+        lr, batch_size, max_epochs, patience, max_norm, optimizer: see `training.fit`; the report's
+            network was stopped in its 21st epoch, and no clipping is mentioned.
+        random_state, device, verbose, class_weight: as in `BiRNNClassifier`.
     """
 
     ranges = NetworkClassifier.ranges | {"hidden_size": (1, MAX_SIZE), "dropout": DROPOUT}
@@ -57,6 +57,8 @@ class FeedForwardClassifier(NetworkClassifier):
         random_state: int = 1234,
         device: str = "auto",
         verbose: bool = False,
+        optimizer: str = "adam",
+        class_weight: str | dict | None = None,
     ):
         self.hidden_size = hidden_size
         self.dropout = dropout
@@ -68,6 +70,8 @@ class FeedForwardClassifier(NetworkClassifier):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+        self.optimizer = optimizer
+        self.class_weight = class_weight
 
     def build_network(self) -> FeedForward:
         """An untrained network for `n_features_in_` features."""

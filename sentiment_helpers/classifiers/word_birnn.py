@@ -24,8 +24,7 @@ from sentiment_helpers.features import (
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import WordBiRNN
 
-MIN_WORD_COUNT = 2
-"""How often a word must occur in the training reviews to have a vector of its own."""
+MIN_WORD_COUNT = 2  # of a word with a vector of its own, in the training reviews
 
 
 class WordBiRNNClassifier(NetworkClassifier):
@@ -42,9 +41,8 @@ class WordBiRNNClassifier(NetworkClassifier):
         domain_size: extra dimensions of each word's vector, from co-occurrence in the training
             reviews, see `domain_vectors`.
         embedding_lr: the learning rate of the vectors; 0 leaves them as they are.
-        lr, schedule, batch_size, max_epochs, patience, max_norm: see `training.fit`.
-        random_state, device, verbose: as in `BiRNNClassifier`. The same weights, bit for bit,
-            need the same number of threads.
+        lr, schedule, batch_size, max_epochs, patience, max_norm, optimizer: see `training.fit`.
+        random_state, device, verbose, class_weight: as in `BiRNNClassifier`.
 
     Attributes:
         ids_: (V,) int32, the ids of the words that have vectors, sorted.
@@ -87,6 +85,8 @@ class WordBiRNNClassifier(NetworkClassifier):
         random_state: int = 1234,
         device: str = "auto",
         verbose: bool = False,
+        optimizer: str = "adam",
+        class_weight: str | dict | None = None,
     ):
         self.embeddings = embeddings
         self.cell_type = cell_type
@@ -110,6 +110,8 @@ class WordBiRNNClassifier(NetworkClassifier):
         self.random_state = random_state
         self.device = device
         self.verbose = verbose
+        self.optimizer = optimizer
+        self.class_weight = class_weight
 
     def build_network(self) -> WordBiRNN:
         """An untrained network for the words in `ids_`, without their vectors."""

@@ -20,21 +20,21 @@ SORTED_BATCHES = 50  # batches whose rows are sorted by length
 
 
 class Rows(NamedTuple):
-    """Inputs (N, …), labels (N,) float32 of 0 and 1, and lengths (N,) int64 on the CPU: how many
-    leading columns of a row are no padding; None: all."""
+    """Inputs (N, …) and labels (N,) float32 of 0 and 1; perhaps lengths (N,) int64 on the CPU: how
+    many leading columns are no padding; and weights (N,) float32 of the rows in the loss."""
 
     inputs: Tensor
     labels: Tensor
     lengths: Tensor | None = None
+    weights: Tensor | None = None
 
     def check(self, side: str) -> Self:
         """These rows. `ValueError` where there are none, other numbers of inputs and labels, an
         input that is not finite, or a label other than 0 and 1."""
-        inputs, labels = self.inputs, self.labels
-        if len(inputs) != len(labels):
-            rows = f"there are {len(inputs)} rows of {side} inputs"
-            raise ValueError(f"{rows} and {len(labels)} labels")
-        if not len(inputs):
+        inputs, labels, count = self.inputs, self.labels, len(self.inputs)
+        if count != len(labels):
+            raise ValueError(f"there are {count} rows of {side} inputs and {len(labels)} labels")
+        if not count:
             raise ValueError(f"there are no {side} inputs: give at least one row")
         check_finite(inputs.cpu().numpy(), f"{side} inputs")
         wrong = ((labels != 0) & (labels != 1)).nonzero()
@@ -43,10 +43,11 @@ class Rows(NamedTuple):
             raise ValueError(f"row {row} of the {side} labels is {labels[row].item()}, not 0 or 1")
         return self
 
-    def draw_batches(self, batch_size: int, order: Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and labels of each batch, in a new order."""
+    def draw_batches(self, batch_size: int, order: Generator) -> Iterator[tuple]:
+        """Inputs, labels and weights of each batch, in a new order."""
         for rows in self._draw_numbers(batch_size, order):
-            yield _select(self.inputs, rows, self.lengths), self.labels[rows]
+            weights = None if self.weights is None else self.weights[rows]
+            yield _select(self.inputs, rows, self.lengths), self.labels[rows], weights
 
     def _draw_numbers(self, batch_size: int, order: Generator) -> Iterable[Tensor]:
         numbers = torch.randperm(len(self.inputs), generator=order)
@@ -70,9 +71,8 @@ def predict_logits(
     another order at another place of a batch. In float64, logits agree to 1e-12. In float32,
     rounding grows with the words of a review.
     """
-    if dtype != torch.float32:
-        device = "cpu" if inputs.device.type == "mps" else inputs.device  # which has no float64
-        network, inputs = copy.deepcopy(network).to(device, dtype), inputs.to(device)
+    if dtype != torch.float32:  # which some devices do not have
+        network, inputs = copy.deepcopy(network).cpu().to(dtype), inputs.cpu()
     network.eval()
     logits = torch.empty(len(inputs), dtype=dtype, device=inputs.device)
     with torch.inference_mode(), denormals_flushed():

@@ -17,17 +17,7 @@ import pyarrow as pa
 from pyarrow import compute
 from scipy.sparse import csr_array
 
-from sentiment_helpers.text import (
-    CONTRACTION,
-    MAX_CONTRACTION,
-    STOP_WORDS,
-    TOKEN,
-    WORD,
-    clean,
-    straighten,
-    treebank,
-    without_markup,
-)
+from sentiment_helpers import text
 
 SLICE = 1024  # texts that Arrow splits at a time: what a processor's cache holds
 SLICES = 32  # in one corpus, which takes about a kilobyte for each text
@@ -35,7 +25,7 @@ PORTION = 256  # contractions for Treebank at a time: each of its patterns has t
 MISSING, END = -1, -2
 # Treebank's own rule for the full stop that ends a text, but before any white space.
 FULL_STOP = re.compile(r"(?<=[^.])(\.)([\])}>\"'»”’]*+)(?=\s)")
-_WORD_OR_END, _TOKEN_OR_END = (re.compile(rf"{part.pattern}|\n") for part in (WORD, TOKEN))
+_WORD_OR_END, _TOKEN_OR_END = (re.compile(rf"{one.pattern}|\n") for one in (text.WORD, text.TOKEN))
 
 
 class Corpus(NamedTuple):
@@ -83,9 +73,8 @@ class Corpus(NamedTuple):
 
 def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator[Corpus]:
     """The words that `words_of`, `text.clean` or `text.tokens`, gives for each text: a corpus
-    for every 32,768 texts, and an empty one for no texts. `ValueError` if `texts` is one
-    string instead of several, or holds something else."""
-    prepared = _prepared(texts)
+    for every 32,768 texts, and an empty one for no texts. `ValueError` as in `each_text`."""
+    prepared = (text.without_markup(one).lower() for one in text.each_text(texts))
     slices = iter(lambda: list(islice(prepared, SLICE)), [])
     slices = chain([next(slices, [])], slices)  # one slice, an empty one, of no texts
     with ThreadPoolExecutor() as threads:
@@ -97,16 +86,6 @@ def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator
                 np.concatenate([numbers.indices.to_numpy() for numbers in pieces]),
                 np.append(0, np.cumsum(np.concatenate(sizes))),
             )
-
-
-def _prepared(texts: Iterable[str]) -> Iterator[str]:
-    """The texts without markup and in lower case; `ValueError` where they are not texts."""
-    if isinstance(texts, str):
-        raise ValueError("one text was given where several are expected: put it into a list")
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"text {number} is {text!r}, which is no string")
-        yield without_markup(text).lower()
 
 
 def _numbered_pieces(texts: list[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
@@ -121,15 +100,15 @@ def _words_of_pieces(pieces: list[str], words_of: Callable[[str], list[str]]) ->
     Treebank's rules get many contractions at once, because its thirty patterns take as long to
     start as to read a page. A word of its own, NUL, which no piece has, separates them.
     """
-    lines = straighten("\n".join([*pieces, ""])).split("\n")
-    found = enumerate(map(CONTRACTION.search, lines))
-    contractions = [at for at, yes in found if yes and len(lines[at]) <= MAX_CONTRACTION]
+    lines = [*map(text.straighten, pieces), ""]
+    found = enumerate(map(text.CONTRACTION.search, lines))
+    contractions = [at for at, yes in found if yes and len(lines[at]) <= text.MAX_WORD]
     for start in range(0, len(contractions), PORTION):
         portion = contractions[start : start + PORTION]
         joined = " \0 ".join(lines[at] for at in portion) + " "
-        cut = " ".join(treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", joined)))
+        cut = " ".join(text.treebank.tokenize(FULL_STOP.sub(r" \1 \2 ", joined)))
         for at, line in zip(portion, cut.split(" \0 "), strict=True):
             lines[at] = line
-    if words_of is clean:
-        return [word for word in _WORD_OR_END.findall("\n".join(lines)) if word not in STOP_WORDS]
+    if words_of is text.clean:
+        return [w for w in _WORD_OR_END.findall("\n".join(lines)) if w not in text.STOP_WORDS]
     return _TOKEN_OR_END.findall("\n".join(lines))

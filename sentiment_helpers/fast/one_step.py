@@ -139,7 +139,6 @@ def one_step(
 ) -> Tensor:
     """Last outputs (B, 2H) of both stacks for words `x` (B, D), a review being one word."""
     layers = [layer for pair in zip(forward_layers, backward_layers, strict=True) for layer in pair]
-    weights = [layer.weight_ih_l0 for layer in layers]
-    weights += [layer.bias_ih_l0 for layer in layers]
-    weights += [layer.bias_hh_l0 for layer in layers]
+    names = ("weight_ih_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = [getattr(layer, name) for name in names for layer in layers]
     return _OneStep.apply(x, _CELLS[type(layers[0])], skip_connections, *weights)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from sentiment_helpers.metrics import evaluate, intervals
+from sentiment_helpers.metrics import check_rows, evaluate, intervals
 from sentiment_helpers.report.experiments import FIGURES, REPORT_REVIEWS, Result, report_table
 from sentiment_helpers.report.statistics import Difference, holm, mcnemar, paired_difference
 from sentiment_helpers.report.study import DEPTHS
@@ -26,7 +26,7 @@ def table(results: list[Result]) -> pd.DataFrame:
         here["seconds"] = round(result.seconds, 1)
         columns[result.title, "report"] = report_table().loc[result.experiment].reindex(rows)
         columns[result.title, "here"] = here.reindex(rows)
-    return pd.DataFrame(columns).set_axis(pd.MultiIndex.from_tuples(rows.values())).astype(float)
+    return pd.DataFrame(columns, [*rows]).set_axis([*rows.values()]).astype(float)
 
 
 def first_runs(results: list[Result]) -> list[Result]:
@@ -46,7 +46,9 @@ def mcnemar_table(
     predictions: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
 ) -> pd.DataFrame:
     """McNemar's exact test for every two models, or for `against` and each other one, by their
-    `predictions` (N,) for the same rows: names, difference in accuracy, p, Holm-adjusted p."""
+    `predictions` (N,) for the same rows: names, difference in accuracy, p, Holm-adjusted p.
+    `ValueError` for no rows."""
+    check_rows(labels, *predictions.values())
     pairs = [pair for pair in combinations(predictions, 2) if against is None or against in pair]
     table = pd.DataFrame(pairs, columns=["first", "second"])
     accuracies = {name: np.mean(values == labels) for name, values in predictions.items()}
@@ -94,7 +96,7 @@ def findings(results: list[Result], labels: np.ndarray) -> Iterator[str]:
         f"alone, {'no' if p > 0.05 else 'a'} network is significantly better than another."
     )
     accuracies = [(r.experiment, r.random_state, r.valid["accuracy"]) for r in results]
-    accuracies = pd.DataFrame(accuracies).pivot(index=1, columns=0, values=2)
+    accuracies = pd.DataFrame(accuracies, columns=range(3)).pivot(index=1, columns=0, values=2)
     rows = first_runs(results)
     titles = {result.experiment: result.title for result in rows}
     for pair in PAIRS:

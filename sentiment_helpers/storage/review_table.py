@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -13,8 +14,10 @@ from sentiment_helpers.storage.text_file import BINARY, BOM, MAX_ROW, Lines, Rev
 LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
 MAX_BLOCK_SIZE = 2**23  # characters of a block of rows, however few rows they are
-# Separator and quoting. The first that gives a whole table is taken.
-_DIALECTS = [(separator, csv.QUOTE_MINIMAL) for separator in ",\t;"] + [("\t", csv.QUOTE_NONE)]
+# The separator, and what quotation marks inside a field are: doubled, escaped by a backslash, or
+# letters like all others. The first that gives a whole table is taken.
+_DIALECTS = [(s, q) for q in ("doubled", "escaped") for s in ",\t;"] + [("\t", "letters")]
+_NUMBER = re.compile(r"-?[0-9]+\.?[0-9]*")
 
 
 class Row(NamedTuple):
@@ -32,12 +35,13 @@ class ReviewTable:
 
     source: Source
     separator: str
-    quoting: int
+    quotes: str
     header: str = ""
     columns: list[str] = field(default_factory=list)
     review: int | None = None
     label: int | None = None
     num_rows: int = 0
+    label_error: str = ""  # why the labels are not understood; then `label` is None
 
     @classmethod
     @contextmanager
@@ -48,29 +52,33 @@ class ReviewTable:
         encoding: str = "utf-8",
         verbose: bool = False,
     ) -> Iterator["ReviewTable"]:
-        """The table in a file, compressed by gzip or not, or in standard input ("-").
+        """The table in a file, compressed by gzip or zip or not, or in standard input ("-").
 
         Detects the separator: the comma, tab or semicolon that separates `column` from the other
         columns, with as many fields in each row as in the header. Quotation marks follow RFC 4180.
-        In a tab-separated file they may be ordinary characters, unless a row shows that they quote.
-        `verbose` shows a progress bar.
+        If a row does not, those inside a field follow a backslash; or in a tab-separated file, all
+        are letters, unless a row shows that they quote. `verbose` shows a progress bar.
+
+        Labels are understood if at most half of them are unreadable and a tenth are other numbers;
+        if only one class occurs, at most a tenth and none. Empty labels do not count. Ten or more
+        ratings that are all 5 or less are not understood.
 
         `ReviewFileError` if the file cannot be read (see `Source.open`), is not text in
         `encoding`, has no column of that name, or has an uneven row.
         """
         with Source.open(source, encoding) as opened:
             failures = []
-            for separator, quoting in _DIALECTS:
-                table = cls(opened, separator, quoting)
-                if quoting == csv.QUOTE_NONE and table._quotes():
+            for separator, quotes in _DIALECTS:
+                table = cls(opened, separator, quotes)
+                if quotes == "letters" and table._quotes():
                     continue
                 try:
                     table = table._with_header(column)
                     if table.review is None:
                         advice = f"choose one of {', '.join(map(repr, table.columns)):.1000}"
-                        why = f"has no column {column}: {advice} (--column)"
+                        why = f'has no column {column}: {advice} (column="NAME")'
                         raise ReviewFileError(f"{opened.name} {why}")
-                    table = replace(table, num_rows=table._count_rows(verbose))
+                    table = table._checked(verbose)
                     break
                 except ReviewFileError as error:
                     failures.append((table.review is not None, len(table.columns), error))
@@ -98,29 +106,47 @@ class ReviewTable:
             if rows:
                 yield rows, lines.position()
 
-    def label_of(self, fields: list[str]) -> int | None:
-        """1 or 0, from the label or rating; None between 4 and 7; `ValueError` for other text."""
-        column, text = (row[self.label].strip().lower() for row in (self.columns, fields))
-        if column == "rating":
-            rating = float(text) if re.fullmatch(r"[0-9]+\.?[0-9]*", text) else 0
-            if not 1 <= rating <= 10:
-                raise ValueError(f"{column} {text!r} is not a number from 1 to 10")
-            return 1 if rating >= 7 else 0 if rating <= 4 else None
-        if (label := LABELS.get(text.removesuffix(".0"))) is None:
-            raise ValueError(f"{column} {text!r} is none of {', '.join(LABELS)}")
-        return label
+    def label_of(self, text: str) -> int | str:
+        """1 or 0, from a label or rating; "undecided" between 4 and 7; else "unreadable"."""
+        text = text.strip().lower()
+        if self.columns[self.label].strip().lower() != "rating":
+            return LABELS.get(text.removesuffix(".0"), "unreadable")
+        rating = float(text) if _NUMBER.fullmatch(text) else 0
+        if not 1 <= rating <= 10:
+            return "unreadable"
+        return 1 if rating >= 7 else 0 if rating <= 4 else "undecided"
+
+    def _why_not_understood(self, labels: Counter, first: dict[str, int]) -> str:
+        """`label_error` for labels with these counts, first seen in these rows."""
+        column, total = self.columns[self.label].strip().lower(), labels.total()
+        wrong = [text for text in labels if self.label_of(text) == "unreadable"]
+        numbers = sum(labels[text] for text in wrong if _NUMBER.fullmatch(text))
+        both = {0, 1} <= set(map(self.label_of, labels))
+        few, few_numbers = (total / 2, total / 10) if both else (total / 10, 0)
+        if sum(map(labels.get, wrong)) > few or numbers > few_numbers:
+            one = max(wrong, key=labels.get)
+            other = f"none of {', '.join(LABELS)}"
+            known = "not a number from 1 to 10" if column == "rating" else other
+            held = ", ".join(map(repr, sorted(labels)[:10])) + ", …" * (len(labels) > 10)
+            return f"row {first[one]}: {column} {one!r} is {known}; the column holds {held}"
+        # If half of all reviews are rated above 5, one group of ten in a thousand has none.
+        if column == "rating" and total >= 10 and max(map(float, labels.keys() - wrong)) <= 5:
+            why = f"no rating of {total:,} is above 5, but they are read as 1 to 10"
+            return f"{why}: convert them (times 2, if 5 is the best) or add a column named label"
+        return ""
 
     def _quotes(self) -> bool:
         """Whether a row, before the first that breaks the rules, shows that quotation marks quote:
-        a separator or line end is inside them, all fields have them, or there is one column."""
-        quoting = replace(self, quoting=csv.QUOTE_MINIMAL)
+        a separator or line end is inside them, or there is one column. So does a row where all
+        fields have them, but not if the row that breaks the rules has a backslash before one."""
+        shown = False
         with suppress(ReviewFileError), self.source.lines() as lines:
-            for fields, text in quoting._records(lines):
+            for fields, text in replace(self, quotes="doubled")._records(lines):
                 pieces = re.split(f"[{self.separator}\r\n]", text.rstrip("\r\n"))
-                quoted = len(pieces) > len(fields) or all(re.fullmatch('".*"', p) for p in pieces)
-                if fields and (quoted or len(fields) == 1):
+                if fields and (len(pieces) > len(fields) or len(fields) == 1):
                     return True
-        return False
+                shown |= all(re.fullmatch('".*"', piece) for piece in pieces)
+        return shown and '\\"' not in lines.take_row()
 
     def _with_header(self, column: str) -> "ReviewTable":
         """With the columns of the first row; `review` is None if none has that name."""
@@ -138,21 +164,34 @@ class ReviewTable:
         label = next((names.index(name) for name in LABEL_COLUMNS if name in names), None)
         return replace(self, header=header, columns=columns, review=review, label=label)
 
-    def _count_rows(self, verbose: bool) -> int:
+    def _checked(self, verbose: bool) -> "ReviewTable":
+        """With the number of rows and what is wrong with their labels."""
         # No row is kept: many small lists would keep the garbage collector busy.
-        count = -1
+        count, labels, first = -1, Counter(), {}
         with self.source.lines() as lines, self.source.progress("checking", verbose) as bar:
             for fields, _ in self._records(lines):
                 count += bool(fields)
+                if self.label is not None and fields and count and fields[self.review].strip():
+                    text = fields[self.label].strip().lower()[:40]
+                    if text and (text in first or len(first) < 1000):
+                        first.setdefault(text, count)
+                        labels[text] += 1
                 bar.update(lines.position() - bar.n)
-        return count
+        error = self._why_not_understood(labels, first) if labels else ""
+        return replace(self, num_rows=count, label=None if error else self.label, label_error=error)
 
     def _records(self, lines: Lines) -> Iterator[Row]:
-        """All rows, the header first."""
+        """All rows, the header too. Lone surrogates, which no text has, mark escaped characters."""
         csv.field_size_limit(MAX_ROW)
-        reader = csv.reader(lines, delimiter=self.separator, quoting=self.quoting, strict=True)
+        escaped = self.quotes == "escaped"
+        marked = (line.replace("\\\\", "\udc5c").replace('\\"', "\udc22") for line in lines)
+        quoting = csv.QUOTE_NONE if self.quotes == "letters" else csv.QUOTE_MINIMAL
+        plain = marked if escaped else lines
+        reader = csv.reader(plain, delimiter=self.separator, quoting=quoting, strict=True)
         try:
             for fields in reader:
+                if escaped:
+                    fields = [f.replace("\udc5c", "\\").replace("\udc22", '"') for f in fields]
                 if self.columns and fields and len(fields) != len(self.columns):
                     raise csv.Error(f"{len(fields)} fields, the header has {len(self.columns)}")
                 yield Row(fields, lines.take_row())

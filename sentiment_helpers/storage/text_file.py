@@ -1,12 +1,14 @@
-"""Reads text files line by line: nine encodings, compressed by gzip or not, pipes too."""
+"""Reads text files line by line: nine encodings, compressed by gzip or zip or not, pipes too."""
 
 import codecs
 import gzip
 import io
 import os
+import re
 import shutil
 import sys
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -20,7 +22,7 @@ from sentiment_helpers.storage.files import FileError, resolve
 
 MAX_ROW = 2**24  # characters; a longer row lacks line ends, or its closing quotation mark
 BOM = "\ufeff"
-BINARY = "is binary, not text, or needs its encoding (--encoding, such as utf-16-le)"
+BINARY = 'is binary, not text, or needs its encoding, such as utf-16-le (encoding="utf-16-le")'
 # Text read in one of these is written with the same bytes again.
 ENCODINGS = ("utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252")
 ENCODINGS += ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
@@ -69,13 +71,14 @@ class Source:
         damaged or is not text in `encoding`."""
         try:
             with self.path.open("rb") as raw:
-                compressed = raw.peek(2)[:2] == b"\x1f\x8b"
-                file = gzip.GzipFile(fileobj=raw) if compressed else raw
+                zipped = raw.peek(4)[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+                file = _only_table(raw, self.name) if zipped else raw
+                file = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
                 with io.TextIOWrapper(file, self.encoding, errors, newline="") as text:
                     yield Lines(text, raw, self.name)
         except UnicodeDecodeError as error:
             raise ReviewFileError(self._undecodable(error)) from None
-        except (OSError, EOFError, zlib.error) as error:
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             why = getattr(error, "strerror", None) or f"it is cut off or damaged ({error})"
             raise ReviewFileError(f"cannot read {self.name}: {why}") from None
 
@@ -84,7 +87,7 @@ class Source:
         name, encoding = self.name, self.encoding
         marked = next((kind for kind, marks in _MARKS.items() if self.start.startswith(marks)), "")
         if not encoding.startswith(marked):
-            return f"{name} is {marked} text, not {encoding}: say so (--encoding {marked})"
+            return f'{name} is {marked} text, not {encoding}: say so (encoding="{marked}")'
         if b"\0" in self.start and not encoding.startswith(tuple(_MARKS)):
             return f"{name} {BINARY}"
         # Text is decoded ahead of the lines, so the error has no line. Two ways to replace wrong
@@ -93,7 +96,23 @@ class Source:
             pairs = zip(_lines(one.text), _lines(other.text), strict=False)
             line = next((n for n, (a, b) in enumerate(pairs, 1) if a != b), "?")
         wrong = f"byte 0x{error.object[error.start]:02x} in line {line} is not {encoding} text"
-        return f"{name}: {wrong}; name its encoding (--encoding, such as cp1252)"
+        return f'{name}: {wrong}; name its encoding, such as cp1252 (encoding="cp1252")'
+
+
+def _only_table(raw: BinaryIO, source: str) -> BinaryIO:
+    """The one file (not hidden) of a zip archive, or its one .csv or .tsv, open for reading."""
+    try:
+        archive = zipfile.ZipFile(raw)
+        files = [n for n in archive.namelist() if not re.search(r"(^|/)(\.[^/]|__MACOSX/)|/$", n)]
+        tables = [name for name in files if name.lower().endswith((".csv", ".tsv"))] or files
+        if len(tables) == 1:
+            if archive.getinfo(tables[0]).compress_type > zipfile.ZIP_DEFLATED:
+                raise NotImplementedError("it is neither stored nor deflated")
+            return archive.open(tables[0])
+    except (RuntimeError, ValueError, OverflowError) as error:  # such as a password
+        raise ReviewFileError(f"cannot read {source}: {error}: unpack it first") from None
+    why = f"has {len(tables)} files, not one table ({', '.join(tables):.500})"
+    raise ReviewFileError(f"{source} {why}: unpack it, and give one of them")
 
 
 class Lines:
@@ -115,8 +134,7 @@ class Lines:
 
     def take_row(self) -> str:
         """The lines since the last call, exactly as they are in the file."""
-        row = "".join(self._row)
-        self._row.clear()
+        row, self._row = "".join(self._row), []
         return row
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sentiment_helpers.storage import pt_file
 
 FORMAT = "sentiment_helpers training"
-VERSION = 2
+VERSION = 3
 
 
 class StateFile:
