@@ -62,7 +62,7 @@ OLDEST := .venv-oldest/bin/python
 
 .venv-oldest/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-oldest
-	@grep -oE '"[a-z-]+(\[[a-z]+\])?>=[0-9.]+"' pyproject.toml | \
+	@grep -oE '"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+"' pyproject.toml | \
 		sed -E 's/"|\[.*\]//g; s/>=/==/' > .venv-oldest/lowest.txt
 	$(OLDEST) -m pip install --quiet --constraint .venv-oldest/lowest.txt --editable '.[cluster]' \
 		pytest pytest-xdist hypothesis statsmodels nbformat ipython
