@@ -282,6 +282,4 @@ def test_both_quick_in_colab(few, colab, tmp_path):
         assert (colab / name).readlink() == Path(sysconfig.get_path("purelib")) / name
     assert {path.name for path in (project / "models").iterdir()} == {"RNN.pt", "study.json"}
     assert {"1", "2", "log.csv", "kept"} == {path.name for path in (project / "runs").iterdir()}
-    assert load(project / "runs" / "1" / "Blend.pt").title == (
-        "RNN 3×8, words in order + bag of words and pairs"
-    )
+    assert load(project / "runs" / "1" / "Blend.pt").title == "RNN 3×8, words in order + bag"
