@@ -108,8 +108,9 @@ def without_markup(text: str) -> str:
     This comes before punctuation goes, because ``<br />`` would leave the word "br".
     """
     text = _MARKUP.sub(" ", text)
-    for _ in range(3):  # ``&amp;#39;`` was escaped twice; Python reads numbers of 4,300 digits
-        text = html.unescape(re.sub(r"(&#\d{4000})\d+", r"\1", text))
+    for _ in range(3):  # ``&amp;#39;`` was escaped twice
+        if "&" in text:  # Python reads numbers of 4,300 digits
+            text = html.unescape(re.sub(r"(&#\d{4000})\d+", r"\1", text))
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 

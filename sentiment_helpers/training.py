@@ -224,7 +224,8 @@ def _refuse_loss(epoch: int, lr: float, best_epoch: int) -> None:
     wrong = f"the loss is not finite in epoch {epoch}: lower lr ({lr})"
     if not best_epoch:
         raise ValueError(f"{wrong}, or scale the inputs down")
-    warnings.warn(f"{wrong}; epoch {best_epoch} is kept", RuntimeWarning, stacklevel=3)
+    wrong += f" to train on; the weights of epoch {best_epoch} are kept"
+    warnings.warn(wrong, RuntimeWarning, stacklevel=3)
 
 
 def _finish(training: Training) -> None:

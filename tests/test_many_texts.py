@@ -64,6 +64,7 @@ def test_little_is_given_to_treebank_at_a_time(reviews, monkeypatch):
     assert max(given_) < 300
 
 
+@pytest.mark.slow
 def test_pieces_end_where_python_splits():
     """At every character that Unicode has."""
     for start in range(0, sys.maxunicode + 1, 2**15):

@@ -98,10 +98,9 @@ MEASURES = {
     "confusion": lambda y, p: plots.confusion_matrix(y, (p > 0.5).astype(int)),
     "evaluate": evaluate,
     "intervals": intervals,
-    "scores": lambda y, p: comparisons.scores_table({"a": p, "b": 1 - p}, y),
     "mcnemar": lambda y, p: comparisons.mcnemar_table({"a": p > 0.5, "b": p < 0.5}, y),
     "one model": lambda y, p: comparisons.mcnemar_table({"a": p > 0.5}, y),
-    "against": lambda y, p: comparisons.scores_table({"a": p, "b": 1 - p}, y, against="a"),
+    "scores": lambda y, p: comparisons.scores_table({"a": p, "b": 1 - p}, y, against="a"),
 }
 
 

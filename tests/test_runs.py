@@ -211,12 +211,12 @@ def test_what_differs_from_the_defaults(capsys, project):
     start()
     assert capsys.readouterr().out == (
         "Run 1: all parameters have their defaults.\n"
-        "Models go to runs/1, all else to runs/1.\n"
+        "Models go to runs/1/, results to runs/1/.\n"
     )  # fmt: skip
     start(CELL_TYPE="LSTM", MAX_NORM=1.0, NUM_LAYERS=2, SEEDS=[3], SAVE_TO="models")
     assert capsys.readouterr().out == (
         "Run 2: SEEDS = [3], SAVE_TO = 'models', NUM_LAYERS = 2.\n"
-        "Models go to models, all else to runs/2.\n"
+        "Models go to models/, results to runs/2/.\n"
     )
     start(TEST_DATA=TABLE)
     shown = capsys.readouterr().out.splitlines()
@@ -397,7 +397,7 @@ def test_the_box_reads_a_text(model, monkeypatch):
     assert (type(text), answer.value) == (ipywidgets.Textarea, "")
     for typed, says in (
         ("A good <b>film</b>", ">good</span>"),
-        ("qwxyz", "read as positive with probability"),
+        ("qwxyz", "read as negative (probability of positive"),
         ("", "the text &#x27;&#x27; contains no word"),
         (" \n", "contains no word"),
         ("bad film", ">bad</span>"),

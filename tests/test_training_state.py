@@ -157,7 +157,7 @@ def test_going_on_changes_nothing_else(path, capsys):
     before = torch.get_rng_state()
     training.fit(*arguments, **choices)
     assert torch.equal(torch.get_rng_state(), before)
-    assert "7/7 epochs" in capsys.readouterr().out
+    assert "|██████████| 00:00, 00:00 left, epoch 7 of 7\n" in capsys.readouterr().out
     weights = list(arguments[0].parameters())
     assert len({weight.untyped_storage().data_ptr() for weight in weights}) == len(weights)
 

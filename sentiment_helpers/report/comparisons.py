@@ -64,18 +64,19 @@ def scores_table(
 ) -> pd.DataFrame:
     """Figures of several models on the same rows, with 95 % intervals, as texts: a column for each.
     The last rows compare each one with the model `against`: the difference in accuracy, its p."""
-    columns = {}
+    columns, accuracies = {}, {}
     for name, values in probabilities.items():
         scores = evaluate(labels, values)._asdict()
+        accuracies[name] = scores["accuracy"]
         columns[name] = {figure: f"{value:.4f}" for figure, value in scores.items()}
         for figure, (low, high) in intervals(labels, values).items():
             columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
     for _, *pair, _, _, p in mcnemar_table(predictions, labels, against).itertuples():
-        column = columns[pair[pair[0] == against]]
-        difference = column["accuracy"] - columns[against]["accuracy"]
-        column |= {f"accuracy, minus {against}": f"{difference:+.4f}"}
-        column |= {"p (McNemar, Holm)": f"{p:.2g}"}
+        other = pair[pair[0] == against]
+        difference = accuracies[other] - accuracies[against]
+        columns[other][f"accuracy, minus {against}"] = f"{difference:+.4f}"
+        columns[other]["p (McNemar, Holm)"] = f"{p:.2g}"
     return pd.DataFrame(columns).fillna("")
 
 
