@@ -105,7 +105,7 @@ def test_bit_for_bit_in_one_process_and_in_two(tmp_path):
     "classifier",
     [
         BiRNNClassifier(**QUICK | {"max_epochs": 20}),
-        FeedForwardClassifier(lr=0.02, batch_size=16),
+        pytest.param(FeedForwardClassifier(lr=0.02, batch_size=16), marks=pytest.mark.slow),
     ],
     ids=lambda classifier: type(classifier).__name__,
 )

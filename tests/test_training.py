@@ -157,7 +157,7 @@ def test_later_loss_that_is_not_finite(network, data, monkeypatch):
         return real(*arguments) * (float("nan") if lost else 1)
 
     monkeypatch.setattr(training, "predict_logits", predict)
-    says = r"not finite in epoch 4: lower lr \(0.01\); epoch 3 is kept$"
+    says = r"not finite in epoch 4: lower lr \(0.01\) to train on; the weights of epoch 3 are kept$"
     with pytest.warns(RuntimeWarning, match=says):
         history = training.fit(network, *data, lr=0.01, max_epochs=9, metrics=refuses_nan)
     assert (history.stopped, history.best_epoch) == ("not finite", 3)
