@@ -75,6 +75,7 @@ def test_a_review_typed_into_the_box(lab, project):
         page.set_default_timeout(300_000)  # milliseconds; some machines are busy
         page.goto(f"{lab}/tree/notebooks/1_stacked_birnn.ipynb")
         page.locator(".jp-Notebook").wait_for()
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # earlier, nothing runs
         page.get_by_text("Run", exact=True).first.click()
         page.get_by_text("Run All Cells", exact=True).click()
         box = page.get_by_placeholder("Type a review")
@@ -82,6 +83,6 @@ def test_a_review_typed_into_the_box(lab, project):
         box.fill("A dull, tedious film. What a waste of time!")
         page.get_by_role("button", name="Read it").click()
         page.get_by_text("read as negative (probability of positive 0.0").last.wait_for()
-        page.get_by_text("best epoch").wait_for()
+        page.get_by_text("best epoch 2, stopped by max_epochs").wait_for()
         browser.close()
     assert (project / "runs" / "1" / "RNN-report.pt").is_file()
