@@ -1,6 +1,7 @@
 """The first notebook in JupyterLab, in a real browser."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,6 @@ def test_a_review_typed_into_the_box(lab, project):
         box.fill("A dull, tedious film. What a waste of time!")
         page.get_by_role("button", name="Read it").click()
         page.get_by_text("read as negative (probability of positive 0.0").last.wait_for()
-        page.get_by_text("best epoch 2, stopped by max_epochs").wait_for()
+        page.get_by_text(re.compile(r"best epoch \d, stopped")).wait_for()
         browser.close()
     assert (project / "runs" / "1" / "RNN-report.pt").is_file()
