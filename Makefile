@@ -57,19 +57,21 @@ test: .venv/ready  ## lint and all tests but the slow ones
 slow: .venv/ready  ## the slow tests: killed processes, memory, clusters, the notebooks in Colab
 	$(PYTEST) $(PARALLEL) -m slow
 
-# Every `name>=version` in pyproject.toml is installed as `name==version`.
+# Every `name>=version` in pyproject.toml is installed as `name==version`. The files left out need
+# other tools: papermill, a browser, gensim.
 OLDEST := .venv-oldest/bin/python
+LEFT_OUT := $(foreach name,benchmarks browser headings notebooks,--ignore tests/test_$(name).py)
 
 .venv-oldest/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-oldest
 	@grep -oE '"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+"' pyproject.toml | \
 		sed -E 's/"|\[.*\]//g; s/>=/==/' > .venv-oldest/lowest.txt
 	$(OLDEST) -m pip install --quiet --constraint .venv-oldest/lowest.txt --editable '.[cluster]' \
-		pytest pytest-xdist hypothesis statsmodels nbformat ipython
+		pytest pytest-xdist hypothesis statsmodels nbformat
 	@touch $@
 
 oldest: .venv-oldest/ready  ## the tests of the package, in the oldest versions that it allows
-	$(OLDEST) -m pytest $(PARALLEL) -m "not slow" --ignore tests/test_notebooks.py
+	$(OLDEST) -m pytest $(PARALLEL) -m "not slow" $(LEFT_OUT)
 
 fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks/RELIABILITY.md
 	$(PYTEST) -m fuzz --hypothesis-profile=fuzz --durations=0
