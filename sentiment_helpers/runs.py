@@ -213,7 +213,8 @@ class Run:
         positive = {}
         for number in table["run"]:
             with suppress(FileNotFoundError):  # of a folder that was deleted
-                held_out = pd.read_csv(self.folder.parent / number / "held_out.csv")
+                path = self.folder.parent / number / "held_out.csv"
+                held_out = pd.read_csv(path, converters={"probability": float})  # pandas 2 rounds
                 if held_out["label"].equals(labels):
                     positive[number] = held_out["probability"].to_numpy()
         table = table[table["run"].isin(positive)].drop_duplicates("run", keep="last")

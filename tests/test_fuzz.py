@@ -20,6 +20,7 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
+from test_pt_file import members_of, put_together
 
 from benchmarks.measure import memory
 from sentiment_helpers import (
@@ -40,7 +41,6 @@ from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.pt_file import CheckpointError
 from sentiment_helpers.storage.review_table import ReviewTable
 from sentiment_helpers.storage.text_file import ReviewFileError
-from tests.test_pt_file import members_of, put_together
 
 pytestmark = pytest.mark.fuzz
 ROOT = Path(__file__).parents[1]
