@@ -105,12 +105,11 @@ def _score(options: argparse.Namespace) -> None:
         wrote = f"{report.rows:,} rows with probability and prediction to {place}"
     print(f"wrote {wrote}", file=sys.stderr)
     if options.json:
-        names = "rows scored empty without_known_word known_words undecided unreadable"
-        figures = {name: getattr(report, name) for name in f"{names} rows_per_second".split()}
-        figures |= report.scores._asdict() if report.scores else {}
-        figures |= {"label_error": report.label_error} if report.label_error else {}
+        figures = vars(report) | (report.scores._asdict() if report.scores else {})
+        del figures["scores"]
         # JSON has no NaN, which the area under the curve is if only one class occurs.
-        print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
+        figures = {name: None if value != value else value for name, value in figures.items()}
+        print(json.dumps({name: value for name, value in figures.items() if value != ""}))
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -155,6 +154,11 @@ def _described(model, is_member: bool = False) -> str:
     learned, when, best = "unknown", "unknown", last.history_.loc[last.best_epoch_]
     if last.trained_:
         learned = f"{last.n_train_:,} reviews; {last.n_valid_:,} others chose the epoch"
+        if last.n_twin_:
+            learned = (
+                f"{last.n_train_:,} reviews, all there are; the figures are those of a twin that "
+                f"learned from {last.n_twin_:,}, and {last.n_valid_:,} others chose the epoch"
+            )
         when = f"{datetime.fromtimestamp(last.trained_):%Y-%m-%d %H:%M}"
     if isinstance(reader, sh.MeanEmbedding):
         read, kind = "the mean of its words' vectors", one_line(f"words of {reader.glove_.name}")

@@ -17,6 +17,7 @@ import numpy as np
 import pooch
 
 from sentiment_helpers.storage.files import FileError, find_or_download, resolve, written_whole
+from sentiment_helpers.storage.text_file import open_zipped
 
 URLS = [
     "https://nlp.stanford.edu/data/glove.6B.zip",
@@ -24,8 +25,6 @@ URLS = [
 ]
 SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
-MAX_WORDS = 10_000_000  # the largest of Stanford's tables has 2.2 million
-MAX_LINE = 2**20  # bytes; 300 values take 3,000
 MAX_DIMENSIONS = 4096  # a word
 _log = logging.getLogger(__name__)
 
@@ -127,11 +126,14 @@ def _open(source: Path, name: str | None = None) -> Glove:
     if not (vectors.exists() and words.exists()):
         try:
             with written_whole(vectors) as new_vectors, written_whole(words) as new_words:
-                _parse(source, name and title, new_vectors, new_words)
+                zipped = source.suffix.lower() == ".zip"
+                endings, member = (".txt", ".vec"), title if name else ""
+                raw = open_zipped(source, endings, member) if zipped else source.open("rb")
+                _parse(source, raw, new_vectors, new_words)
         except ValueError as error:
             raise GloveFileError(f"{source}: {error}") from None
         except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-            advice = "delete it and download it again"
+            advice = "unpack it, or delete it and download it again"
             raise GloveFileError(f"cannot read {source} ({error}): {advice}") from None
         pattern = re.compile(rf"{re.escape(title)}\.[0-9a-f-]+\.(npy|float32|words)")
         for old in folder.iterdir():
@@ -142,13 +144,11 @@ def _open(source: Path, name: str | None = None) -> Glove:
     return Glove(name or source.stem, known, table, name or os.fspath(source.resolve()))
 
 
-def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None:
-    """Write the vectors, float32 row by row, and the words, a line each."""
+def _parse(source: Path, raw: BinaryIO, vectors: Path, words: Path) -> None:
+    """Write the vectors, float32 row by row, and the words, a line each, of the bytes `raw`."""
     # Latin-1 keeps each byte as it is. "\r" alone ends a line too.
-    with io.TextIOWrapper(_file(source, member), "latin-1") as text, vectors.open("wb") as file:
-        head = (text.readline(MAX_LINE) + text.readline(MAX_LINE)).removeprefix("\xef\xbb\xbf")
-        if re.match(r"\s*<(!doctype|html)", head, re.IGNORECASE):
-            raise ValueError("a web page, not vectors; delete it and download the file again")
+    with io.TextIOWrapper(raw, "latin-1") as text, vectors.open("wb") as file:
+        head = (text.readline(2**22) + text.readline(2**22)).removeprefix("\xef\xbb\xbf")
         head = head.replace("\t", " ")
         end = " \n" if " \n" in head else "\n"
         head = head.replace(end, "\n")
@@ -163,9 +163,7 @@ def _parse(source: Path, member: str | None, vectors: Path, words: Path) -> None
             new = [n for n, w in enumerate(some) if known.setdefault(w, count + n) == count + n]
             file.write(rows if len(new) == len(rows) else rows[new])
             line, count = line + block.count("\n"), count + len(rows)
-            if count > MAX_WORDS:
-                raise ValueError(f"there are more than {MAX_WORDS:,} words")
-            block = text.read(2**22) + text.readline(MAX_LINE)
+            block = text.read(2**22) + text.readline(2**22)
             block = block.replace("\t", " ").replace(end, "\n")
     if not known:
         raise ValueError("there are no words in it")
@@ -199,8 +197,6 @@ def _rows(block: str, line: int, size: int) -> tuple[list[str], np.ndarray]:
     words, rows = [], []
     for number, text in enumerate(block.split("\n"), line):
         try:
-            if len(text) >= MAX_LINE:
-                raise ValueError(f"longer than {MAX_LINE:,} bytes")
             if text := text.encode("latin-1").decode().rstrip(" "):
                 word, *values = text.rsplit(" ", size)
                 if len(values) < size or re.search(r" ([-+.e\d]*\d)?( |$)", word):
@@ -214,23 +210,3 @@ def _rows(block: str, line: int, size: int) -> tuple[list[str], np.ndarray]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
     return words, np.array(rows, np.float32).reshape(-1, size)
-
-
-def _file(source: Path, member: str | None) -> BinaryIO:
-    """`source`, or a table in the zip archive `source`, open for reading. Nothing is extracted."""
-    if source.suffix.lower() != ".zip":
-        return source.open("rb")
-    try:
-        with zipfile.ZipFile(source) as archive:  # an open member keeps the file open
-            names = [n for n in archive.namelist() if n[-1:] != "/" and Path(n).name[:1] != "."]
-            tables = [n for n in names if n.endswith((".txt", ".vec"))] or names
-            if member or len(tables) == 1:
-                member = member or tables[0]
-                kind = archive.getinfo(member).compress_type
-                if kind not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise zipfile.BadZipFile(f"{member} is neither stored nor deflated")
-                return archive.open(member)
-    except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
-        raise zipfile.BadZipFile(*error.args) from None
-    advice = f"name one of Stanford's, such as {NAMES[-1]!r}, or unpack one and give its path"
-    raise ValueError(f"not one table, but {', '.join(tables) or 'none'}: {advice}")

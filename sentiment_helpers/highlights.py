@@ -30,8 +30,7 @@ def word_effects(model, text: str) -> pd.DataFrame:
         attention: the weight of the word's state, with a sum of 1; only for a pipeline of
             `TokenIds` and a network with attention. It explains less (Jain and Wallace 2019).
 
-    Raises:
-        ValueError: `text` contains no word.
+    `ValueError` if `text` contains no word.
     """
     words = pieces(text)
     if not words:
@@ -49,23 +48,19 @@ def word_effects(model, text: str) -> pd.DataFrame:
 
 @dataclass(eq=False, repr=False)
 class Highlights:
-    """A review with coloured words. A notebook shows it as HTML; `draw` makes a figure of it.
-
-    The first part shows the effect of each word, the second one its attention weight, if the
-    network has attention. A deeper colour is a larger value; the deepest is the review's largest.
-    """
+    """A review with coloured words: HTML in a notebook; `draw` makes a figure. The first part shows
+    the effect of each word, the second one its attention, if there is any. A deeper colour is a
+    larger value; the deepest is the review's largest."""
 
     words: pd.DataFrame  # the table from `word_effects`
     probability: float  # of "positive", for the whole review
 
     def _parts(self) -> dict[str, list[str]]:
         """The colours of the words in each part, by its heading."""
-        heading = (
-            f"read as {'positive' if self.probability > 0.5 else 'negative'} (probability of "
-            f"positive {self.probability:.2f}); a word moved this to positive (blue) or negative "
-            "(orange):"
-        )
-        parts = {heading: _colours(self.words["effect"], BLUE, ORANGE)}
+        read = f"read as {'positive' if self.probability > 0.5 else 'negative'}"
+        read += f" (probability of positive {self.probability:.2f})"
+        moved = "a word moved this to positive (blue) or negative (orange):"
+        parts = {f"{read}; {moved}": _colours(self.words["effect"], BLUE, ORANGE)}
         if "attention" in self.words:
             heading = "attention, the weight of each word's state:"
             parts[heading] = _colours(self.words["attention"], GREEN, GREEN)
@@ -83,26 +78,25 @@ class Highlights:
         style = "background:white; color:black; padding:0.5em; max-width:50em; line-height:1.6"
         return f'<div style="{style}">{shown}</div>'
 
-    def draw(self, ax: Axes | None = None) -> Axes:
-        """Draw both parts on `ax`, or on new Axes, with lines that fit its width."""
-        if ax is None:
-            height = LINE * (len(self._lines(WIDTH / CHARACTER)) + 1)
-            ax = plt.figure(figsize=(WIDTH, height)).add_axes((0, 0, 1, 1))
-        width, height = ax.get_window_extent().size / ax.figure.dpi  # inches
-        for row, line in enumerate(self._lines(width / CHARACTER), 1):
+    def draw(self) -> Axes:
+        """Draw both parts on new Axes, which are as high as they need."""
+        lines = self._lines()
+        height = LINE * (len(lines) + 1)
+        ax = plt.figure(figsize=(WIDTH, height)).add_axes((0, 0, 1, 1))
+        ax.set(xlim=(0, WIDTH), ylim=(height, 0))  # inches, from the upper left corner
+        for row, line in enumerate(lines, 1):
             for column, word, colour in line:
                 ax.text(
-                    (column + 1) * CHARACTER / width, 1 - row * LINE / height, word,
-                    transform=ax.transAxes, fontsize=FONT_SIZE, family="DejaVu Sans Mono",
-                    va="center", color="black",
+                    (column + 1) * CHARACTER, row * LINE, word, va="center", color="black",
+                    fontsize=FONT_SIZE, family="DejaVu Sans Mono",
                     bbox={"facecolor": colour, "edgecolor": "none", "pad": 1},
                 )  # fmt: skip
         ax.axis("off")
         return ax
 
-    def _lines(self, width: float) -> list[list[tuple[int, str, str]]]:
-        """Lines of (column, word, colour), each at most `width` characters long."""
-        lines, column = [], 0
+    def _lines(self) -> list[list[tuple[int, str, str]]]:
+        """Lines of (column, word, colour) that fit the width of a figure."""
+        lines, column, width = [], 0, WIDTH / CHARACTER
         for heading, colours in self._parts().items():
             shown = [(word, "white") for word in heading.split()]
             shown += zip(self.words["word"], colours, strict=True)

@@ -29,9 +29,8 @@ def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None 
     """One of `METRICS` over the epochs of a classifier's `history_`, for training and validation
     rows. A dashed line marks the epoch whose weights are kept."""
     ax = axes_or_new(ax)
-    sides = ("train", BLUE, "o", "training"), ("valid", ORANGE, "s", "validation")
-    for side, colour, marker, name in sides:
-        ax.plot(history[f"{side}_{metric}"], color=colour, marker=marker, markersize=4, label=name)
+    ax.plot(history[f"train_{metric}"], color=BLUE, marker="o", markersize=4, label="training")
+    ax.plot(history[f"valid_{metric}"], color=ORANGE, marker="s", markersize=4, label="validation")
     best = history["valid_loss"].idxmin()
     ax.axvline(best, color=GREY, linestyle="--", linewidth=1, label="weights kept")
     ax.set(xlabel="epoch", ylabel=METRICS[metric])

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from sentiment_helpers.storage.files import find_or_download, resolve
-from sentiment_helpers.storage.review_table import LABEL_COLUMNS, LABELS, ReviewTable
+from sentiment_helpers.storage.review_table import LABELS, ReviewTable
 from sentiment_helpers.storage.text_file import ReviewFileError
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
@@ -85,12 +85,7 @@ def split_reviews(
 
 def _from_table(path: Path, column: str, encoding: str) -> pd.DataFrame:
     with ReviewTable.open(path, column, encoding) as table:
-        name = table.source.name
-        if table.label_error:
-            raise ReviewFileError(f"{name}: {table.label_error}")
-        if table.label is None:
-            wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(table.columns)
-            raise ReviewFileError(f"{name} has no column named {wanted}, only {found}")
+        table.check_labels()
         rows = [(f[table.review], table.label_of(f[table.label])) for f, _ in table.rows() if f]
     return pd.DataFrame(rows, columns=["review", "label"])
 

@@ -6,7 +6,6 @@ import math
 import os
 import shutil
 import signal
-import stat
 import sys
 import time
 from array import array
@@ -55,13 +54,9 @@ class ScoreReport:
     known_words: float  # share of the words in scored rows; NaN if none were counted
     undecided: int  # scored rows rated between 4 and 7; `scores` leaves them out
     unreadable: int  # scored rows whose label is empty or neither positive nor negative; likewise
-    seconds: float
+    rows_per_second: float
     scores: Scores | None  # of the other scored rows with a label; None if there are none
     label_error: str = ""  # why the labels are not understood; then they are not read at all
-
-    @property
-    def rows_per_second(self) -> float:
-        return self.rows / max(self.seconds, 1e-9)
 
     def __str__(self) -> str:
         text = f"{self.rows:,} rows: {self.scored:,} scored"
@@ -89,13 +84,12 @@ def score_csv(
     verbose: bool = False,
 ) -> ScoreReport | pd.DataFrame:
     """Score the reviews of a CSV or tab-separated file. With `destination`, write the file again
-    with two more columns: `probability` (of positive) and `prediction` (0 or 1). A DataFrame comes
-    back as a copy with these columns, as from `score_partition`; of the rest, `column` applies.
+    with two more columns: `probability` (of positive) and `prediction` (0 or 1), both empty where
+    the review is. A DataFrame comes back as from `score_partition`, for which `column` applies.
 
-    Rows keep their order and their bytes; a row without a review gets empty cells. The new file
-    appears when it is complete and on disk. Memory grows by 9 bytes for each labelled row, and by
-    some 110 for a moment at the end.
-    The last digits of a probability depend on `workers`, because each process has fewer threads.
+    Rows keep their order and their bytes. The new file appears when it is complete and on disk.
+    Memory grows by 9 bytes for each labelled row, and by some 110 for a moment at the end. The last
+    digits of a probability depend on `workers`, because each process has fewer threads.
 
     Args:
         source: a file, compressed by gzip or zip or not, "-" for standard input; or a DataFrame.
@@ -107,11 +101,11 @@ def score_csv(
     Raises:
         ReviewFileError: `source` is not a table of reviews (see `ReviewTable.open`), has one of
             the two columns already, or is `destination` itself.
-        OSError: `destination` cannot be written, exists and is not to be overwritten
-            (`FileExistsError`), or a worker process died (`ChildProcessError`).
+        OSError: `destination` cannot be written, exists without `overwrite` (`FileExistsError`),
+            or a worker process died (`ChildProcessError`).
         CheckpointError: a probability is not finite.
         ValueError: `workers` is out of range, or above 1 with a model that `save` does not take;
-            or a DataFrame is not one of reviews (see `score_partition`), or has a `destination`.
+            or a DataFrame has a `destination`, or is refused by `score_partition`.
     """
     start = time.perf_counter()
     check_range("workers", workers, 1, 1024)
@@ -128,16 +122,15 @@ def score_csv(
             why = f"already has a column named {clash[0]}: rename it"
             raise ReviewFileError(f"{table.source.name} {why}")
         blocks = (
-            ([row.fields[table.review] if row.fields else "" for row in rows], (rows, position))
-            for rows, position in table.blocks(ROWS_AT_ONCE)
+            ([row.fields[table.review] if row.fields else "" for row in rows], rows)
+            for rows in table.blocks(ROWS_AT_ONCE, "scoring" * verbose)
         )
         with (
             _open(source, destination, table.source.encoding, overwrite) as file,
-            table.source.progress("scoring", verbose) as bar,
             closing(_score_in_order(model, blocks, workers)) as scored,
         ):
             file.write(_with_cells(Row(table.columns, table.header), table, ADDED_COLUMNS))
-            for (rows, position), probabilities, counted in scored:
+            for rows, probabilities, counted in scored:
                 counts.update(counted, rows=sum(bool(row.fields) for row in rows))
                 for row, p in zip(rows, probabilities.tolist(), strict=True):
                     cells = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
@@ -148,13 +141,12 @@ def score_csv(
                         if label in (0, 1):
                             labels.append(label)
                             predicted.append(p)
-                bar.update(position - bar.n)
     counts["empty"] = counts["rows"] - counts["scored"]
     names = ("rows", "scored", "empty", "without_known_word", "undecided", "unreadable")
     return ScoreReport(
         **{name: counts[name] for name in names},
         known_words=counts["known"] / counts["words"] if counts["words"] else math.nan,
-        seconds=time.perf_counter() - start,
+        rows_per_second=counts["rows"] / (time.perf_counter() - start),
         scores=evaluate(labels, predicted) if labels else None,
         label_error=table.label_error,
     )
@@ -277,10 +269,10 @@ def _score_with_file(path: Path, texts: list[str]) -> tuple[np.ndarray, dict[str
 
 def _check_destination(source: str, destination: str, overwrite: bool) -> None:
     """Refuse to write into the input, or over another file without `overwrite`."""
+    given = 0 if source == "-" else resolve(source)
+    there = 1 if destination == "-" else destination
     with suppress(OSError):  # one of the two does not exist
-        there = os.stat(1 if destination == "-" else destination)
-        given = os.stat(0 if source == "-" else resolve(source))
-        if stat.S_ISREG(there.st_mode) and os.path.samestat(there, given):
+        if os.path.isfile(there) and os.path.samefile(given, there):
             where = "the output" if destination == "-" else destination
             raise ReviewFileError(f"{where} is the input: give the output another name")
     if not overwrite and destination != "-" and Path(destination).is_file():

@@ -140,7 +140,7 @@ def test_addresses_and_checksum_are_stanfords():
         ("", "no words in it"),
         ("\n", "no words in it"),
         ("400000 50\n", "no words in it"),
-        ("<!DOCTYPE html>\n<html>no such page</html>\n", "a web page"),
+        ("<!DOCTYPE html>\n<html>no such page</html>\n", "line 1: .*'html>'"),
         ("a 1 2\nb 1\n", "line 2: 1 values, 2 expected"),
         ("a 1 2\nb 1 2 3\n", "line 2: 3 values, 2 expected"),
         ("a 1 2\nb 1 and 2 3\n", "line 2: 4 values, 2 expected"),
@@ -258,11 +258,11 @@ def test_refused_zips(project):
         load_glove("glove.6B.300d")
     write_zip(archive, "other.txt", "deep/a.vec", "README")
     with pytest.raises(
-        GloveFileError, match=r"other.txt, deep/a.vec: name one .*glove.6B.300d.* give its path"
+        GloveFileError, match=r"\(2 files, not one table: other.txt, deep/a.vec\): unpack it"
     ):
         load_glove(archive)
     write_zip(archive, "empty/")
-    with pytest.raises(GloveFileError, match="not one table, but none: "):
+    with pytest.raises(GloveFileError, match="0 files, not one table: "):
         load_glove(archive)
     archive.write_bytes(b"<html>Please log in</html>")
     for name in ("glove.6B.300d", archive):
@@ -290,7 +290,7 @@ def test_zip_with_one_table(project, names):
         assert glove.name == Path(name).stem
         assert contents(pickle.loads(pickle.dumps(glove))) == TABLE
     write_zip(project / "glove.840B.300d.zip", *names, "b.txt", "c.txt")
-    with pytest.raises(GloveFileError, match=r"not one table, but .*b\.txt, c\.txt: name one"):
+    with pytest.raises(GloveFileError, match=r"not one table: .*b\.txt, c\.txt\): unpack it"):
         load_glove(project / "glove.840B.300d.zip")
 
 
@@ -329,19 +329,6 @@ def test_members_that_are_compressed_otherwise(project, kind):
         archive.write_bytes(content)
         with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .* nor deflated"):
             load_glove("glove.6B.300d")
-
-
-def test_bounds(source, monkeypatch):
-    """Text without line ends, and a table without an end, are not read to their ends."""
-    monkeypatch.setattr(module, "MAX_LINE", 100)
-    source.write_text("a 1 2\n" + "b" * 200 + " 1\n")
-    with pytest.raises(GloveFileError, match="line 2: longer than 100 bytes"):
-        load_glove(source)
-    monkeypatch.setattr(module, "MAX_WORDS", 2)
-    source.write_text("a 1\nb 1\nc 1\n")
-    with pytest.raises(GloveFileError, match="more than 2 words"):
-        load_glove(source)
-    assert list(source.parent.iterdir()) == [source]
 
 
 def test_names_of_members_are_no_paths(project):

@@ -76,7 +76,7 @@ def test_diagram_names_the_layers_that_exist():
 
 def test_comparison_is_sorted_and_shows_the_report(made_up):
     results = [made_up("gru-5", "0111"), made_up("lstm-5", "0101"), made_up("gru-8", "1010")]
-    ax = figures.comparison(results)
+    ax = figures.comparison(pd.DataFrame(results))
     assert [text.get_text() for text in ax.get_yticklabels()] == ["GRU-8", "GRU-5", "LSTM-5"]
     marks = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
     assert marks["here"].lines[0].get_xdata().tolist() == [0.0, 0.75, 1.0]
@@ -133,10 +133,11 @@ def test_no_rows(measure):
 
 def test_no_results(made_up):
     """As where a file of results is not there yet, or holds one network only."""
-    for results in ([], [made_up("gru-5", "1")], [made_up("gru-5", "0")]):
+    some = pd.DataFrame([made_up("gru-5", "1"), made_up("gru-5", "0")])
+    for results in (some[:0], some[:1], some[1:]):
         assert comparisons.table(results).shape == (15, 2 * len(results))
         assert len(comparisons.seeds_table(results)) == len(results)
-        assert len(list(comparisons.findings(results, np.zeros(1, int)))) == 2
+        assert comparisons.pairs_table(results).empty
         assert len(figures.comparison(results).get_yticks()) == len(results)
     names = "num_layers skip_connections pooling random_state accuracy roc_auc loss".split()
     one = pd.DataFrame([[2, False, "last", 1, 0.5, 0.5, 0.5]], columns=names)
@@ -144,7 +145,6 @@ def test_no_results(made_up):
         for draw in (figures.depths, figures.poolings):
             draw(results).figure.canvas.draw()
         assert len(comparisons.depths_table(results)) == 0
-        assert comparisons.depth_findings(results) == []
         assert len(comparisons.poolings_table(results)) == poolings
     figures.gradient_norms({}).figure.canvas.draw()
     plots.learning_curves(HISTORY[:1])

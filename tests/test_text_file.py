@@ -49,7 +49,6 @@ def test_the_nine_encodings(tmp_path, name, codec):
             assert list(lines) == text.splitlines(keepends=True)
             assert lines.take_row() == mark + text
             assert lines.take_row() == ""
-            assert lines.position() == path.stat().st_size
 
 
 @pytest.mark.parametrize("kind", ["utf-16", "utf-32"])
@@ -102,8 +101,7 @@ def test_the_encoding_is_guessed_from_the_first_bytes(refuse):
 
 def test_lines_without_end_are_not_read_to_their_end(refuse, monkeypatch):
     monkeypatch.setattr(text_file, "MAX_ROW", 1000)
-    refuse(b"a\n" + b"b" * 10_000, "utf-8", "the row at line 2 has more than 1,000 characters")
-    refuse(b"a\n" * 10_000, "utf-8", "the row at line 500 has more than 1,000 characters")
+    refuse(b"a\n" + b"b" * 10_000, "utf-8", "line 2 has more than 1,000 characters")
     refuse(b"a\n" * 99 + b"b" * 10_000 + b"\xff", "utf-8", "line 100 has more than 1,000")
     refuse(b"a\n" * 99 + b"b" * 500 + b"\xff" + b"b" * 9000, "utf-8", "0xff in line 100 is not")
 
@@ -122,20 +120,23 @@ ONE = zip_of({"a.csv": b"review\n" + b"good\n" * 99})
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (zip_of({}), "has 0 files, not one table"),
-        (zip_of({"a/": b"", ".b.csv": b"x"}), "has 0 files"),
+        (zip_of({}), "0 files, not one table"),
+        (zip_of({"a/": b"", ".b.csv": b"x"}), "0 files"),
         (
             zip_of({"a.csv": b"x", "b/c.TSV": b"y", "d": b"z"}),
-            r"has 2 .* \(a.csv, b/c.TSV\): unpack",
+            r"has to be unpacked \(2 files, not one table: a.csv, b/c.TSV\)$",
         ),
-        (zip_of({"a.txt": b"x", "b.txt": b"y"}), r"\(a.txt, b.txt\): unpack it, and give one of"),
-        (zip_of({"a.csv": b"x"}, zipfile.ZIP_LZMA), "neither stored nor deflated: unpack it first"),
+        (zip_of({"a.txt": b"x", "b.txt": b"y"}), "2 files, not one table: a.txt, b.txt"),
+        (
+            zip_of({"a.csv": b"x"}, zipfile.ZIP_LZMA),
+            "unpacked .a.csv is neither stored nor deflated",
+        ),
         (zip_of({"a.csv": b""}), "is empty"),
         (zip_of({"a.csv": b"\xe9"}), "byte 0xe9 in line 1 is not utf-8 text"),
         (ONE[:-5], "it is cut off or damaged"),
         (ONE[:36] + b"\xff" + ONE[37:], "it is cut off or damaged"),
         # The bit that says so is set in both headers.
-        (ONE.replace(b"\x14\0\0\0", b"\x14\0\1\0"), "is encrypted, .*: unpack it first"),
+        (ONE.replace(b"\x14\0\0\0", b"\x14\0\1\0"), "has to be unpacked .* is encrypted"),
     ],
 )
 def test_zips_that_are_refused(tmp_path, content, says):

@@ -1,5 +1,6 @@
 """Trainings that are cut off and go on."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -157,7 +158,8 @@ def test_going_on_changes_nothing_else(path, capsys):
     before = torch.get_rng_state()
     training.fit(*arguments, **choices)
     assert torch.equal(torch.get_rng_state(), before)
-    assert "|██████████| 00:00, 00:00 left, epoch 7 of 7\n" in capsys.readouterr().out
+    bar = r"\|██████████\| \d\d:\d\d, 00:00 left, epoch 7 of 7\n"
+    assert re.search(bar, capsys.readouterr().out)
     weights = list(arguments[0].parameters())
     assert len({weight.untyped_storage().data_ptr() for weight in weights}) == len(weights)
 
@@ -355,7 +357,7 @@ def test_another_number_of_threads_is_another_training(path, monkeypatch):
 
 @pytest.mark.parametrize("value", [5, True, b"state.pt", ["state.pt"]])
 def test_what_is_no_path_is_refused(value):
-    with pytest.raises(TypeError, match=r"the file to resume from is .*, which is not a path"):
+    with pytest.raises(TypeError, match=r"str.*PathLike"):
         run(resume=value)
 
 
@@ -367,7 +369,7 @@ def test_what_is_no_archive_is_refused(path):
         with pytest.raises(pt_file.CheckpointError, match="state"):
             run(resume=path)
         assert path.read_bytes() == damaged
-    with pytest.raises(pt_file.CheckpointError, match="folder"):
+    with pytest.raises(pt_file.CheckpointError, match="a folder"):
         run(resume=path.parent)
 
 
@@ -410,6 +412,7 @@ def words():
 def model_of(kind, glove, device="cpu"):
     if kind is WordBiRNNClassifier:
         choices = {"hidden_size": 4, "lr": 0.02, "pooling": "max", "domain_size": 2}
+        choices |= {"pair_size": 2, "pretraining_epochs": 1}
         classifier = WordBiRNNClassifier(glove, device=device, **choices)
         return make_pipeline(TokenIds(glove), classifier)
     reads = TokenIds(glove) if kind is BagClassifier else MeanEmbedding(glove)

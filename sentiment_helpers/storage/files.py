@@ -1,6 +1,5 @@
 """Where files are, how they are downloaded, and how they are written whole or not at all."""
 
-import errno
 import logging
 import os
 import shutil
@@ -100,31 +99,22 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary file, which replaces `path` when the block ends and all bytes are on disk.
 
     If the block raises, `path` stays as it was and the temporary file is removed. A process that
-    is killed in the block leaves a hidden file ".NAME.….part", which nothing reads. Where `path`
-    is a link, its target is written. The new file keeps the old one's permissions.
-
-    Raises `OSError`, which names `path`, where it cannot be written.
+    is killed in the block leaves a hidden file ".NAME.….part", which nothing reads. The target of a
+    link is replaced, and permissions stay. `OSError` with `path` where it cannot be written.
     """
     if Path(path).exists() and not Path(path).is_file():
         raise OSError(f"{path} is not a regular file: give the name of a file to write")
     place = Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name[:40]}.{uuid4().hex}.part")  # 255 bytes at most
-    if place.parent.exists() and not place.parent.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", os.fspath(place.parent))
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.parent.exists():  # if it is a file, writing below it says so
+            place.parent.mkdir(parents=True, exist_ok=True)
         if place.exists():
             temporary.touch(place.stat().st_mode & 0o777 | 0o200)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(place)
-        with suppress(OSError):  # write the new name to disk too, where folders can be opened
-            folder = os.open(place.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
     except OSError as error:
         if error.errno and error.filename in (None, os.fspath(temporary)):  # such as a full disk
             error.filename = os.fspath(path)

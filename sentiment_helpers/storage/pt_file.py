@@ -20,7 +20,7 @@ MAX_BYTES = 2**31  # of a file
 MAX_PICKLE = 2**28  # bytes; a model's is mostly its words, 25 MB for GloVe's largest table
 MAX_PARTS = 1_000_000  # of a pickle, loaded in seconds; a network of 1,000 layers has 300,000
 
-_BYTES = {"Half": 2, "Float": 4, "Double": 8, "Byte": 1, "Int": 4, "Long": 8, "Bool": 1}
+_BYTES = {"Half": 2, "Float": 4, "Double": 8, "Byte": 1, "Char": 1, "Int": 4, "Long": 8, "Bool": 1}
 _NAMES = {f"torch {dtype}Storage": f"${dtype}" for dtype in _BYTES}
 _NAMES |= {"torch._utils _rebuild_tensor_v2": "$TENSOR", "collections OrderedDict": "$ORDERED"}
 # Where a pickle may call what it names: in a tensor, and in the versions that a `state_dict` notes.

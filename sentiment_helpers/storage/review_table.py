@@ -31,7 +31,7 @@ class Row(NamedTuple):
 class ReviewTable:
     """A CSV or tab-separated file that was read once and has no uneven row. `header` is the first
     row's text, with its byte-order mark and line end; `columns` are its fields; `review` and
-    `label` are column numbers (`label` may be None); `num_rows` does not count the header."""
+    `label` are column numbers (`label` may be None)."""
 
     source: Source
     separator: str
@@ -40,7 +40,6 @@ class ReviewTable:
     columns: list[str] = field(default_factory=list)
     review: int | None = None
     label: int | None = None
-    num_rows: int = 0
     label_error: str = ""  # why the labels are not understood; then `label` is None
 
     @classmethod
@@ -54,10 +53,10 @@ class ReviewTable:
     ) -> Iterator["ReviewTable"]:
         """The table in a file, compressed by gzip or zip or not, or in standard input ("-").
 
-        Detects the separator: the comma, tab or semicolon that separates `column` from the other
-        columns, with as many fields in each row as in the header. Quotation marks follow RFC 4180.
-        If a row does not, those inside a field follow a backslash; or in a tab-separated file, all
-        are letters, unless a row shows that they quote. `verbose` shows a progress bar.
+        Detects the separator: the comma, tab or semicolon that separates `column` from the others,
+        with as many fields in each row as in the header. Quotation marks follow RFC 4180. If a row
+        does not, those inside a field follow a backslash; or in a tab-separated file, all are
+        letters, unless a row shows that they quote. `verbose` shows a progress bar.
 
         Labels are understood if at most half of them are unreadable and a tenth are other numbers;
         if only one class occurs, at most a tenth and none. Empty labels do not count. Ten or more
@@ -88,12 +87,11 @@ class ReviewTable:
 
     def rows(self) -> Iterator[Row]:
         """The rows below the header, and empty lines."""
-        return (row for rows, _ in self.blocks(1024) for row in rows)
+        return (row for rows in self.blocks(1024) for row in rows)
 
-    def blocks(self, max_rows: int) -> Iterator[tuple[list[Row], int]]:
-        """Lists of at most `max_rows` rows (fewer if they are long), each with the number of bytes
-        read so far."""
-        with self.source.lines() as lines:
+    def blocks(self, max_rows: int, progress: str = "") -> Iterator[list[Row]]:
+        """Lists of at most `max_rows` rows, fewer if they are long; `progress` names a bar."""
+        with self.source.lines(progress) as lines:
             records = self._records(lines)
             next(records, None)
             rows, size = [], 0
@@ -101,10 +99,10 @@ class ReviewTable:
                 rows.append(row)
                 size += len(row.text)
                 if len(rows) == max_rows or size >= MAX_BLOCK_SIZE:
-                    yield rows, lines.position()
+                    yield rows
                     rows, size = [], 0
             if rows:
-                yield rows, lines.position()
+                yield rows
 
     def label_of(self, text: str) -> int | str:
         """1 or 0, from a label or rating; "undecided" between 4 and 7; else "unreadable"."""
@@ -115,6 +113,14 @@ class ReviewTable:
         if not 1 <= rating <= 10:
             return "unreadable"
         return 1 if rating >= 7 else 0 if rating <= 4 else "undecided"
+
+    def check_labels(self) -> None:
+        """`ReviewFileError` if there is no column of labels, or they are not understood."""
+        if self.label_error:
+            raise ReviewFileError(f"{self.source.name}: {self.label_error}")
+        if self.label is None:
+            wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(self.columns)
+            raise ReviewFileError(f"{self.source.name} has no column named {wanted}, only {found}")
 
     def _why_not_understood(self, labels: Counter, first: dict[str, int]) -> str:
         """`label_error` for labels with these counts, first seen in these rows."""
@@ -165,10 +171,10 @@ class ReviewTable:
         return replace(self, header=header, columns=columns, review=review, label=label)
 
     def _checked(self, verbose: bool) -> "ReviewTable":
-        """With the number of rows and what is wrong with their labels."""
+        """With what is wrong with the labels, if no row is uneven."""
         # No row is kept: many small lists would keep the garbage collector busy.
         count, labels, first = -1, Counter(), {}
-        with self.source.lines() as lines, self.source.progress("checking", verbose) as bar:
+        with self.source.lines("checking" * verbose) as lines:
             for fields, _ in self._records(lines):
                 count += bool(fields)
                 if self.label is not None and fields and count and fields[self.review].strip():
@@ -176,9 +182,8 @@ class ReviewTable:
                     if text and (text in first or len(first) < 1000):
                         first.setdefault(text, count)
                         labels[text] += 1
-                bar.update(lines.position() - bar.n)
         error = self._why_not_understood(labels, first) if labels else ""
-        return replace(self, num_rows=count, label=None if error else self.label, label_error=error)
+        return replace(self, label=None if error else self.label, label_error=error)
 
     def _records(self, lines: Lines) -> Iterator[Row]:
         """All rows, the header too. Lone surrogates, which no text has, mark escaped characters."""

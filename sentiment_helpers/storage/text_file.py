@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from sentiment_helpers.storage.files import FileError, resolve
 
-MAX_ROW = 2**24  # characters; a longer row lacks line ends, or its closing quotation mark
+MAX_ROW = 2**24  # characters of a line or a field; a longer one lacks a line end or quotation mark
 BOM = "\ufeff"
 BINARY = 'is binary, not text, or needs its encoding, such as utf-16-le (encoding="utf-16-le")'
 # Text read in one of these is written with the same bytes again.
@@ -60,26 +60,24 @@ class Source:
                 raise ReviewFileError(f"{name} is empty")
             yield cls(path, name, _codec(encoding, start), start)
 
-    def progress(self, description: str, verbose: bool) -> tqdm:
-        """A progress bar in bytes of the file."""
-        size = self.path.stat().st_size
-        return tqdm(desc=description, total=size, unit="B", unit_scale=True, disable=not verbose)
-
     @contextmanager
-    def lines(self, errors: str = "strict") -> Iterator["Lines"]:
-        """The lines, with their ends. Reading them raises `ReviewFileError` where the file is
-        damaged or is not text in `encoding`."""
+    def lines(self, progress: str = "", errors: str = "strict") -> Iterator["Lines"]:
+        """The lines, with their ends; `progress` names a bar in bytes of the file. Reading them
+        raises `ReviewFileError` where the file is damaged or is not text in `encoding`."""
+        bar = {"desc": progress, "disable": not progress, "unit": "B", "unit_scale": True}
         try:
-            with self.path.open("rb") as raw:
+            size = self.path.stat().st_size
+            with self.path.open("rb") as raw, tqdm(total=size, **bar) as moved:
                 zipped = raw.peek(4)[:4] in (b"PK\x03\x04", b"PK\x05\x06")
-                file = _only_table(raw, self.name) if zipped else raw
+                file = open_zipped(raw, (".csv", ".tsv")) if zipped else raw
                 file = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == b"\x1f\x8b" else file
                 with io.TextIOWrapper(file, self.encoding, errors, newline="") as text:
-                    yield Lines(text, raw, self.name)
+                    yield Lines(text, raw, moved, self.name)
         except UnicodeDecodeError as error:
             raise ReviewFileError(self._undecodable(error)) from None
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-            why = getattr(error, "strerror", None) or f"it is cut off or damaged ({error})"
+            why = f"it is cut off or damaged, or has to be unpacked ({error})"
+            why = getattr(error, "strerror", None) or why
             raise ReviewFileError(f"cannot read {self.name}: {why}") from None
 
     def _undecodable(self, error: UnicodeDecodeError) -> str:
@@ -92,44 +90,44 @@ class Source:
             return f"{name} {BINARY}"
         # Text is decoded ahead of the lines, so the error has no line. Two ways to replace wrong
         # bytes give the same text up to the first of them.
-        with self.lines("replace") as one, self.lines("backslashreplace") as other:
+        with self.lines("", "replace") as one, self.lines("", "backslashreplace") as other:
             pairs = zip(_lines(one.text), _lines(other.text), strict=False)
             line = next((n for n, (a, b) in enumerate(pairs, 1) if a != b), "?")
         wrong = f"byte 0x{error.object[error.start]:02x} in line {line} is not {encoding} text"
         return f'{name}: {wrong}; name its encoding, such as cp1252 (encoding="cp1252")'
 
 
-def _only_table(raw: BinaryIO, source: str) -> BinaryIO:
-    """The one file (not hidden) of a zip archive, or its one .csv or .tsv, open for reading."""
+def open_zipped(archive: Path | BinaryIO, endings: tuple[str, ...], member: str = "") -> BinaryIO:
+    """`member` of a zip archive, or its one file (not hidden), or its one with such an ending, open
+    for reading. Nothing is extracted. `zipfile.BadZipFile` if that is impossible."""
     try:
-        archive = zipfile.ZipFile(raw)
-        files = [n for n in archive.namelist() if not re.search(r"(^|/)(\.[^/]|__MACOSX/)|/$", n)]
-        tables = [name for name in files if name.lower().endswith((".csv", ".tsv"))] or files
-        if len(tables) == 1:
-            if archive.getinfo(tables[0]).compress_type > zipfile.ZIP_DEFLATED:
-                raise NotImplementedError("it is neither stored nor deflated")
-            return archive.open(tables[0])
-    except (RuntimeError, ValueError, OverflowError) as error:  # such as a password
-        raise ReviewFileError(f"cannot read {source}: {error}: unpack it first") from None
-    why = f"has {len(tables)} files, not one table ({', '.join(tables):.500})"
-    raise ReviewFileError(f"{source} {why}: unpack it, and give one of them")
+        with zipfile.ZipFile(archive) as opened:  # an open member keeps the file open
+            names = opened.namelist()
+            files = [name for name in names if not re.search(r"(^|/)(\.[^/]|__MACOSX/)|/$", name)]
+            tables = [name for name in files if name.lower().endswith(endings)] or files
+            tables = [member] if member else tables
+            if len(tables) != 1:
+                raise ValueError(f"{len(tables)} files, not one table: {', '.join(tables):.500}")
+            if opened.getinfo(tables[0]).compress_type > zipfile.ZIP_DEFLATED:
+                raise ValueError(f"{tables[0]} is neither stored nor deflated")
+            return opened.open(tables[0])
+    except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
+        raise zipfile.BadZipFile(*error.args) from None  # such as one with a password
 
 
 class Lines:
     """The lines of a file, without its byte-order mark. Keeps the text of the current row."""
 
-    def __init__(self, text: TextIO, raw: BinaryIO, name: str):
-        self.text, self._name, self._row = text, name, []
-        self.position = raw.tell  # how many bytes of the file have been read
+    def __init__(self, text: TextIO, raw: BinaryIO, bar: tqdm, name: str):
+        self.text, self._raw, self._bar, self._name, self._row = text, raw, bar, name, []
 
     def __iter__(self) -> Iterator[str]:
-        size = 0
         for number, line in enumerate(_lines(self.text), 1):
-            size = len(line) + (size if self._row else 0)
-            if size >= MAX_ROW:
-                row = f"{self._name}: the row at line {number} has more than {MAX_ROW:,} characters"
-                raise ReviewFileError(f"{row}: a quotation mark may not be closed")
+            if len(line) == MAX_ROW:
+                why = f"has more than {MAX_ROW:,} characters, so it is no row of a table"
+                raise ReviewFileError(f"{self._name}: line {number} {why}")
             self._row.append(line)
+            self._bar.update(self._raw.tell() - self._bar.n)
             yield line.removeprefix(BOM) if number == 1 else line
 
     def take_row(self) -> str:
@@ -149,7 +147,7 @@ def _on_disk(source: str | os.PathLike) -> Iterator[tuple[Path, str]]:
     is_stdin = os.fspath(source) == "-"
     path = resolve(source)
     name = "standard input" if is_stdin else str(path)
-    if not is_stdin and (path.is_file() or path.is_dir() or not path.exists()):
+    if not is_stdin and not path.is_fifo():
         yield path, name
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -18,10 +18,8 @@ class StateFile:
     """The file `path` for one training, which starts from `network`, `tensors` and `settings` (see
     `fingerprint`). Without a `path`, nothing is read or saved.
 
-    Raises:
-        TypeError: `path` is not a path.
-        ValueError: `path` holds something else, the state of another training, or is damaged
-            (`pt_file.CheckpointError`).
+    `TypeError` if `path` is no path; `ValueError` if it holds something else, the state of another
+    training, or is damaged (`pt_file.CheckpointError`).
     """
 
     def __init__(
@@ -31,8 +29,6 @@ class StateFile:
         tensors: Iterable[Tensor | None],
         settings: Iterable[object],
     ):
-        if path is not None and not isinstance(path, str | os.PathLike):
-            raise TypeError(f"the file to resume from is {path!r:.80}, which is not a path")
         self.path, self._state = path, None
         if path is not None:
             self._fingerprint = fingerprint(network, tensors, settings)
@@ -42,16 +38,13 @@ class StateFile:
         content = pt_file.read(self.path)
         known = {"format": FORMAT, "version": VERSION}.items()
         parts = {"format", "version", "fingerprint", "state"}
+        advice = "delete it, or name another file"
         if type(content) is not dict or content.keys() != parts or not known <= content.items():
-            raise ValueError(
-                f"{self.path} holds no state of a training that this version can continue: "
-                f"delete it, or name another file"
-            )
+            why = "no state of a training that this version can continue"
+            raise ValueError(f"{self.path} holds {why}: {advice}")
         if content["fingerprint"] != self._fingerprint:
-            raise ValueError(
-                f"{self.path} holds the state of another training, with other data, weights, "
-                f"parameters or number of threads: delete it, or name another file"
-            )
+            why = "with other data, weights, parameters or number of threads"
+            raise ValueError(f"{self.path} holds the state of another training, {why}: {advice}")
         return content["state"]
 
     def restore(self, training) -> None:
