@@ -3,8 +3,6 @@
 Shapes: B reviews in a batch, T words, D embedding size, H hidden size.
 """
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor, nn
 
@@ -59,8 +57,10 @@ class BiRNN(nn.Module):
         self.skip_connections = skip_connections
         self.pooling = pooling
         self.shortcut = shortcut
-        _one_of("cell_type", cell_type.lower(), CELLS)
-        _one_of("pooling", pooling, POOLINGS)
+        given = {"cell_type": (cell_type.lower(), CELLS), "pooling": (pooling, POOLINGS)}
+        for name, (value, known) in given.items():
+            if value not in known:
+                raise ValueError(f"{name} is {value!r:.80}; it must be one of {', '.join(known)}")
         if min(input_size, num_layers, hidden_size) < 1:
             raise ValueError(f"{input_size=}, {num_layers=} and {hidden_size=} must be at least 1")
         self.dropout = Dropout(dropout)
@@ -84,8 +84,7 @@ class BiRNN(nn.Module):
         never changes a logit.
         """
         if self._reads_one_word(x):
-            stacks = (self.forward_stack, self.backward_stack)
-            layers = [list(stack.layers.values()) for stack in stacks]
+            layers = [[*s.layers.values()] for s in (self.forward_stack, self.backward_stack)]
             pooled = one_step(self.dropout(x.squeeze(1)), *layers, self.skip_connections)  # (B, 2H)
         else:
             if lengths is None:
@@ -137,17 +136,19 @@ class WordBiRNN(nn.Module):
 
     Args:
         num_ids: V; id 0 is padding, 1 an unknown word.
-        input_size: D.
-        word_dropout: probability of reading a word as unknown in training.
+        input_size: the values of a word's vector.
+        word_dropout: probability of reading a word as unknown in training, so without its pairs.
+        pairs: from ids (B, T) to further values of each word, (B, T, `pairs.size`).
         **parameters: of `BiRNN`.
 
     An LSTM's forget gates start open (a bias of 1: Jozefowicz et al. 2015). Otherwise it would
     first have to learn to remember anything over hundreds of words.
     """
 
-    def __init__(self, num_ids: int, input_size: int, word_dropout: float = 0.0, **parameters):
+    def __init__(self, num_ids: int, input_size: int, word_dropout=0.0, pairs=None, **parameters):
         super().__init__()
-        self.body = BiRNN(input_size, **parameters)
+        self.body = BiRNN(input_size + (pairs.size if pairs else 0), **parameters)
+        self.pairs = pairs
         self.word_dropout = Dropout(word_dropout)
         self.embedding = nn.Embedding(num_ids, input_size, padding_idx=0)
         self.open_forget_gates()
@@ -165,12 +166,16 @@ class WordBiRNN(nn.Module):
             draws = torch.empty(ids.shape, dtype=torch.float32, device=ids.device)  # (B, T)
             draws.uniform_(generator=self.word_dropout.generator)
             ids = ids.masked_fill((draws < self.word_dropout.p) & (ids > 0), 1)
-        return self.body(self.embedding(ids), (ids > 0).sum(dim=1))
+        return self.body(self._vectors(ids), (ids > 0).sum(dim=1))
 
     def attention_weights(self, ids: Tensor) -> Tensor:
         """The weight of each word, (B, T), see `BiRNN.attention_weights`."""
         lengths = (ids > 0).sum(dim=1)  # (B,)
-        return self.body.attention_weights(*self.body.states(self.embedding(ids), lengths), lengths)
+        return self.body.attention_weights(*self.body.states(self._vectors(ids), lengths), lengths)
+
+    def _vectors(self, ids: Tensor) -> Tensor:
+        words = self.embedding(ids)
+        return torch.cat([words, self.pairs(ids)], dim=2) if self.pairs else words  # (B, T, D)
 
 
 class Stack(nn.Module):
@@ -243,8 +248,3 @@ class Dropout(nn.Module):
         shape = (x.shape[0], 1, x.shape[2]) if x.dim() == 3 else x.shape
         kept = torch.empty(shape, dtype=x.dtype, device=x.device)
         return x * kept.bernoulli_(1 - self.p, generator=self.generator).div_(1 - self.p)
-
-
-def _one_of(name: str, value: str, known: Collection[str]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is {value!r:.80}; it must be one of {', '.join(known)}")

@@ -12,7 +12,7 @@ from sentiment_helpers.classifiers.base import ORIGIN
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
-from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
+from sentiment_helpers.classifiers.word_birnn import OLDER, WordBiRNNClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.files import resolve
@@ -23,7 +23,8 @@ TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
 CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
 CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
 # What older files do not have, with the values that are read instead.
-ADDED = {"optimizer": "adam", "class_weight": None} | dict.fromkeys(ORIGIN, 0)
+ADDED = {"optimizer": "adam", "class_weight": None, "perplexity": []} | OLDER
+ADDED |= dict.fromkeys(ORIGIN, 0)
 
 
 def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
@@ -31,12 +32,10 @@ def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
     `TokenIds` and one of this package's classifiers, or a `Blend` of such pipelines.
 
     The file holds all that scoring needs, the words and vectors included, and the history of the
-    training. The network's weights are `torch.load(path, weights_only=True)["state_dict"]`.
+    training. A pipeline's weights are `torch.load(path, weights_only=True)["state_dict"]`.
 
-    Raises:
-        ValueError: `model` is something else, is not fitted (`NotFittedError`), or could not be
-            loaded again: a weight is not finite, say.
-        OSError: `path` cannot be written.
+    `ValueError` if `model` is something else, is not fitted (`NotFittedError`), or could not be
+    loaded again: a weight is not finite, say. `OSError` if `path` cannot be written.
     """
     content = HEADER | _content(model)
     _checked_model(content)
@@ -47,11 +46,9 @@ def load(path: str | os.PathLike) -> Pipeline | Blend:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then. Where
     there is no such path, it is one in the project's folder.
 
-    The file may come from anybody: nothing in it is run, and each value is checked. Files of this
-    version stay readable when classifiers get new parameters: one that is missing has its default.
-
-    Raises:
-        CheckpointError: `path` is missing, or holds no model that this version can load.
+    The file may come from anybody: nothing in it is run, and each value is checked. A parameter
+    that is missing, since it is newer than the file, has its default. `CheckpointError` if `path`
+    is missing, or holds no model that this version can load.
     """
     content = pt_file.read(resolve(path))
     try:
@@ -70,16 +67,13 @@ def _content(model: Pipeline | Blend) -> dict:
             "weights": model.weights_.tolist(),
             "intercept": model.intercept_,
         }
-    is_pipeline = isinstance(model, Pipeline)
-    steps = model.steps if is_pipeline else [("", model)]
+    steps = model.steps if isinstance(model, Pipeline) else [("", model)]
     kinds = [type(step).__name__ for _, step in steps]
     if len(kinds) != 2 or kinds[0] not in TRANSFORMERS or kinds[1] not in CLASSIFIERS:
-        foreign = [kind for kind in kinds if kind not in TRANSFORMERS | CLASSIFIERS] or kinds
-        search = any(kind.endswith("SearchCV") for kind in kinds)
         raise ValueError(
-            f"a {'pipeline with ' * is_pipeline}{' and '.join(foreign)} cannot be saved: save "
-            f"{'its best_estimator_, in ' if search else ''}a pipeline of one of "
-            f"{', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)}"
+            f"{' and '.join(kinds)} cannot be saved: save a pipeline of one of "
+            f"{', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)} (of a search, its "
+            f"best_estimator_)"
         )
     states = [step.get_state() for _, step in model.steps]
     weights = states[1].pop("weights")
@@ -138,7 +132,9 @@ def _same(given, expected) -> bool:
             raise ValueError("a weight or a vector is not finite")
         return given.dtype == expected.dtype and torch.equal(given, expected)
     if isinstance(given, dict):
-        expected = {k: v for k, v in expected.items() if k in given or (k, v) not in ADDED.items()}
+        expected = {
+            k: v for k, v in expected.items() if k in given or k not in ADDED or ADDED[k] != v
+        }
         return list(given) == list(expected) and all(_same(given[k], expected[k]) for k in given)
     if isinstance(given, list):
         return len(given) == len(expected) and all(map(_same, given, expected))

@@ -21,7 +21,8 @@ from sentiment_helpers.fast.flat_optimizer import FlatOptimizer, lr_factors, opt
 from sentiment_helpers.fast.processor import denormals_flushed, threads_for
 from sentiment_helpers.storage.training_state import StateFile
 
-BAR = "{desc} |{bar:10}| {elapsed}, {remaining} left{postfix}"
+BAR = {"bar_format": "{desc} |{bar:10}| {elapsed}, {remaining} left{postfix}"}
+BAR |= {"mininterval": 0.5, "dynamic_ncols": True}
 MEASURED_ROWS = 5000  # of training, at most, where rows have lengths: measuring is slow there
 ROC_EVERY = 5  # epochs between two whose validation probabilities are kept, as in the report
 
@@ -75,7 +76,6 @@ class History:
     probabilities: dict[int, np.ndarray] = field(default_factory=dict)
 
     def record(self, row: dict[str, float], probabilities: np.ndarray) -> None:
-        """Add an epoch."""
         self.epochs.append(row)
         if len(self.epochs) % ROC_EVERY != 2:  # the last epoch was no 1, 6, 11, …
             self.probabilities.pop(len(self.epochs) - 1, None)
@@ -110,6 +110,7 @@ def fit(
     resume: str | os.PathLike | None = None,
     metrics: Callable[[np.ndarray, np.ndarray], Mapping[str, float]] | None = None,
     description: str | None = None,
+    keep_last: bool = False,
 ) -> History:
     """Train `network` on binary cross-entropy; it ends with its best weights.
 
@@ -131,6 +132,7 @@ def fit(
             CPU with the same number of threads. The network must have its first weights.
         metrics: from labels and probabilities (N,) to figures by name, computed each epoch.
         description: the title of a progress bar, and of a line an epoch; None shows nothing.
+        keep_last: the last epoch counts as the best one, whatever its loss.
 
     An epoch's figures are computed after it without dropout: means over rows, losses weighted.
     Where rows have lengths, those of training come from every n-th row, `MEASURED_ROWS` at most.
@@ -149,18 +151,17 @@ def fit(
     batches = math.ceil(len(train[0]) / batch_size)  # of an epoch
     factors = lr_factors(schedule, max_epochs * batches)
     train, valid = Rows(*train).check("training"), Rows(*valid).check("validation")
-    shown = {"desc": description, "disable": description is None, "bar_format": BAR}
-    shown |= {"file": sys.stdout, "mininterval": 0.5, "dynamic_ncols": True}
+    shown = BAR | {"desc": description, "disable": description is None, "file": sys.stdout}
     with threads_for(network), tqdm(total=max_epochs * batches, **shown) as bar:
         rates = (optimizer, lr, embedding_lr, schedule, max_norm)
-        settings = (*rates, batch_size, max_epochs, patience, random_state)
+        settings = (*rates, batch_size, max_epochs, patience, random_state, keep_last)
         saved = StateFile(resume, network, [*train, *valid], settings)
         step = FlatOptimizer(network, make, lr, embedding_lr, factors, max_norm)
         history, stopping = History(), EarlyStopping(patience)
         order = Generator().manual_seed(random_state)
         noise = Generator(train.inputs.device).manual_seed(random_state)
         training = Training(network, step, stopping, history, order, noise)
-        _set_generator(network, noise)
+        set_generator(network, noise)
         try:
             saved.restore(training)
             bar.update(len(history.epochs) * batches)
@@ -172,7 +173,8 @@ def fit(
                     history.stopped = "not finite"
                     break
                 history.record(row, probabilities)
-                if stopping.step(row["epoch"], row["valid_loss"], network):
+                loss = -row["epoch"] if keep_last else row["valid_loss"]
+                if stopping.step(row["epoch"], loss, network):
                     history.stopped = "patience"
                 saved.save(training)
                 if not bar.disable:
@@ -213,14 +215,12 @@ def _measure(network: nn.Module, rows: Rows, metrics) -> tuple[dict[str, float],
     loss = binary_cross_entropy_with_logits(logits, rows.labels, rows.weights).item()
     loss /= 1 if rows.weights is None else rows.weights.mean().item()
     probabilities = torch.sigmoid(logits.cpu().to(torch.float64)).numpy()
-    figures = {}
-    if metrics is not None and math.isfinite(loss):  # metrics of NaN may raise
-        figures = metrics(rows.labels.cpu().numpy(), probabilities)
+    known = metrics is not None and math.isfinite(loss)  # metrics of NaN may raise
+    figures = metrics(rows.labels.cpu().numpy(), probabilities) if known else {}
     return {k: np.asarray(v).item() for k, v in figures.items()} | {"loss": loss}, probabilities
 
 
 def _refuse_loss(epoch: int, lr: float, best_epoch: int) -> None:
-    """`ValueError` where there is no epoch to keep; otherwise a warning."""
     wrong = f"the loss is not finite in epoch {epoch}: lower lr ({lr})"
     if not best_epoch:
         raise ValueError(f"{wrong}, or scale the inputs down")
@@ -232,19 +232,19 @@ def _finish(training: Training) -> None:
     """Leave the network with its best weights and without the training's tensors."""
     training.stopping.restore(training.network)
     training.step.release()
-    _set_generator(training.network, None)
+    set_generator(training.network, None)
     training.network.eval()
     training.history.best_epoch = training.stopping.best_epoch
 
 
-def _set_generator(network: nn.Module, generator: Generator | None) -> None:
+def set_generator(network: nn.Module, generator: Generator | None) -> None:
+    """From which generator dropouts draw; None: PyTorch's global one."""
     for module in network.modules():
         if hasattr(module, "generator"):
             module.generator = generator
 
 
 def _summary(row: dict[str, float]) -> str:
-    """An epoch's figures in a line."""
     names = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
     figures = (f"{n.replace('_', ' ')} {row[n]:.4f}" for n in names if n in row)
     return f"epoch {row['epoch']}: {', '.join(figures)}"

@@ -47,7 +47,7 @@ def weights(classifier):
 def each_kind(glove, **changes):
     """A quick classifier of each kind, and features or ids to train it on."""
     ids = np.random.default_rng(0).integers(0, 8, (120, 6))
-    words = {"hidden_size": 4, "domain_size": 2, "max_epochs": 1}
+    words = {"hidden_size": 4, "domain_size": 2, "pair_size": 3, "max_epochs": 1}
     return [
         (BiRNNClassifier(**QUICK | changes), make_data()[0]),
         (FeedForwardClassifier(max_epochs=1, **changes), make_data()[0]),
@@ -104,7 +104,7 @@ def test_bit_for_bit_in_one_process_and_in_two(tmp_path):
 @pytest.mark.parametrize(
     "classifier",
     [
-        BiRNNClassifier(**QUICK | {"max_epochs": 20}),
+        BiRNNClassifier(**QUICK | {"lr": 0.05, "max_epochs": 8}),
         pytest.param(FeedForwardClassifier(lr=0.02, batch_size=16), marks=pytest.mark.slow),
     ],
     ids=lambda classifier: type(classifier).__name__,
@@ -155,6 +155,7 @@ def test_balanced_classes_find_more_of_the_rare_one(number, reviews, monkeypatch
     """On real reviews, one of ten of which is positive."""
     monkeypatch.setattr(processor, "SMALL_NETWORK", 1e9)  # sooner, where other work needs a core
     glove, words = load_glove(), {"hidden_size": 8, "domain_size": 0, "lr": 0.01}
+    words |= {"pair_size": 0, "pretraining_epochs": 0}
     sides = [reviews[reviews["label"] == label] for label in (0, 1)]
     train, rest = sides[0][:540], sides[0][540:740]
     rare, other = sides[1][:60], sides[1][60:260]
@@ -260,7 +261,11 @@ def test_numpys_numbers_are_taken(tmp_path):
         "random_state": np.int64(3), "dropout": np.float32(0.1), "class_weight": "balanced",
     }  # fmt: skip
     layers = {"num_layers": np.int64(2)}
-    words = layers | {"domain_size": np.int64(2), "word_dropout": np.float64(0.1)}
+    words = layers | {
+        "domain_size": np.int64(2),
+        "pair_size": np.int8(2),
+        "word_dropout": np.float64(0.1),
+    }
     words |= {"embedding_lr": np.float32(0.1)}
     glove = Glove("six", list("abcdef"), np.eye(6, dtype=np.float32))
     for classifier, inputs in (
@@ -294,9 +299,9 @@ def test_the_other_rows_of_a_batch_change_nothing(classifier):
     expected = classifier.decision_function(X)
     close = {"rtol": 1e-12, "atol": 1e-14}
     np.testing.assert_allclose(classifier.decision_function(X[::-1])[::-1], expected, **close)
-    for size in range(1, 71):
-        batches = [X[at : at + size] for at in range(0, len(X), size)]
-        found = np.concatenate([classifier.decision_function(batch) for batch in batches])
+    for places in [*([place] for place in range(1, 70)), range(1, 70)]:
+        parts = np.split(X, places)
+        found = np.concatenate([classifier.decision_function(part) for part in parts])
         np.testing.assert_allclose(found, expected, **close)
 
 

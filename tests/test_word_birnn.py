@@ -30,6 +30,8 @@ SMALL = {
     "word_dropout": 0.0,
     "shortcut": False,
     "domain_size": 0,
+    "pair_size": 0,
+    "pretraining_epochs": 0,
     "schedule": "constant",
     "pooling": "attention+max",
     "lr": 0.02,
@@ -119,7 +121,8 @@ def test_a_longer_or_empty_review_changes_no_other(ordered):
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_words_bit_for_bit(ordered, optimizer, device, same):
     texts, labels, glove = ordered
-    changes = {"word_dropout": 0.3, "domain_size": 3, "max_epochs": 2, "schedule": "linear"}
+    changes = {"word_dropout": 0.3, "domain_size": 3, "pair_size": 2, "max_epochs": 2}
+    changes |= {"schedule": "linear", "pretraining_epochs": 1}
     changes |= {"optimizer": optimizer, "device": device}
     first = word_model(glove, **changes).fit(texts, labels)
     torch.rand(7)

@@ -76,11 +76,11 @@ class BagClassifier(NetworkClassifier):
         check_ids(X)
         return np.int64
 
-    def _start(self, X: np.ndarray) -> Bag:
+    def _start(self, X: np.ndarray, device: torch.device) -> Bag:
         grams, counts = np.unique(_words_and_pairs(X), return_counts=True)
         kept = (grams > UNKNOWN) & (counts >= MIN_REVIEWS)
         self.grams_ = grams[kept]
-        network = super()._start(X)
+        network = super()._start(X, device)
         network.idf[1:] = torch.from_numpy(np.log(len(X) / counts[kept]) + 1)
         return network
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -22,11 +22,12 @@ from sentiment_helpers.fast.batches import check_finite, predict_logits
 from sentiment_helpers.fast.flat_optimizer import optimizer_of
 from sentiment_helpers.features import MAX_ID, MAX_LENGTH, check_range
 from sentiment_helpers.metrics import evaluate
-from sentiment_helpers.training import fit
+from sentiment_helpers.training import MEASURED_ROWS, fit
 
 MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # the most features or hidden units, and layers
 DROPOUT = (0.0, 0.999)
-ORIGIN = ("n_train", "n_valid", "trained")  # where a model comes from; older files do not say
+# Where a model comes from; older files do not say.
+ORIGIN = ("n_train", "n_valid", "trained", "n_twin")
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -61,7 +62,8 @@ class NetworkClassifier(LogOddsClassifier):
         history_: a table with a row for each epoch; columns as in `training.History.epochs`.
         best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
         n_train_, n_valid_: how many rows it learned from, and how many chose the epoch.
-        trained_: when `fit` ended, in seconds as from `time.time()`. All three are 0 if unknown.
+        n_twin_: after `refit`, how many rows the classifier learned from whose history it has.
+        trained_: when `fit` ended, in seconds as from `time.time()`. All four are 0 if unknown.
     """
 
     ranges: ClassVar[dict[str, tuple]] = {
@@ -74,6 +76,7 @@ class NetworkClassifier(LogOddsClassifier):
     }
     prediction_dtype = torch.float64  # so that the other rows of a batch do not change a logit
     settings = ("optimizer", *ranges)
+    _keep_last = False
 
     def fit(
         self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
@@ -107,7 +110,7 @@ class NetworkClassifier(LogOddsClassifier):
         else:
             X_valid, y_valid = self._validate("validation inputs", *validation)
         weights, device = self._label_weights(y), _device(self.device)
-        network = self._start(X).to(device)
+        network = self._start(X, device)
         history = fit(
             network,
             self._rows(X, y, weights, device),
@@ -116,6 +119,7 @@ class NetworkClassifier(LogOddsClassifier):
             resume=resume,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
             description=self.title if self.verbose else None,
+            keep_last=self._keep_last,
         )
         _round_embedding(network)
         self.network_ = network
@@ -123,8 +127,25 @@ class NetworkClassifier(LogOddsClassifier):
         self.best_epoch_ = history.best_epoch
         self.stopped_ = history.stopped
         self.valid_probabilities_ = history.probabilities
-        self.n_train_, self.n_valid_, self.trained_ = len(y), len(y_valid), int(time.time())
+        self.n_train_, self.n_valid_, self.n_twin_ = len(y), len(y_valid), 0
+        self.trained_ = int(time.time())
         return self
+
+    def refit(self, X, y) -> Self:
+        """A new classifier that learns as this one did, but from all rows of X (N, D) and y (N,):
+        none is set aside, and it trains for `best_epoch_` epochs, in which a linear schedule falls
+        to 0. History and figures stay those of this classifier, its twin. Errors as in `fit`."""
+        check_is_fitted(self)
+        epochs, some = self.best_epoch_, slice(None, None, len(y) // MEASURED_ROWS + 1)
+        again = clone(self).set_params(max_epochs=epochs, patience=epochs)
+        again._keep_last = True
+        again.fit(X, y, validation=(X[some], np.asarray(y)[some]))  # for the figures it shows
+        del again._keep_last
+        again.set_params(max_epochs=self.max_epochs, patience=self.patience)
+        for name in ("history_", "best_epoch_", "valid_probabilities_", "n_valid_"):
+            setattr(again, name, getattr(self, name))
+        again.n_twin_ = self.n_twin_ or self.n_train_
+        return again
 
     def decision_function(self, X) -> np.ndarray:
         """Logits (N,) of the positive class for features (N, D).
@@ -263,9 +284,9 @@ class NetworkClassifier(LogOddsClassifier):
         """The dtype of `X` (N, D); `ValueError` where the values cannot be inputs."""
         return np.float32
 
-    def _start(self, X: np.ndarray) -> nn.Module:
-        """The untrained network for training features `X`."""
-        return untrained(self.build_network, int(self.random_state))
+    def _start(self, X: np.ndarray, device: torch.device) -> nn.Module:
+        """The network before it learns from labels, for training features `X`."""
+        return untrained(self.build_network, int(self.random_state)).to(device)
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
         """Features (N, D) as the network takes them."""

@@ -3,8 +3,9 @@
 from typing import Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.classifiers.base import LogOddsClassifier
@@ -49,6 +50,10 @@ class Blend(LogOddsClassifier):
         self.intercept_ = float(regression.intercept_[0])
         return self
 
+    def __getitem__(self, name: str) -> ClassifierMixin:
+        """One of the models, by its name; `KeyError` for another name."""
+        return dict(self.models)[name]
+
     def decision_function(self, X) -> np.ndarray:
         """Log-odds (N,) of the positive class for texts (N,); `ValueError` as in `fit`."""
         check_is_fitted(self)
@@ -62,3 +67,22 @@ class Blend(LogOddsClassifier):
         texts = list(each_text(X))  # for each model: a foreign one would take any table
         columns = [model.decision_function(texts) for _, model in self.models]
         return np.column_stack(columns).astype(np.float64)  # (N, models)
+
+
+def refit(model: Pipeline | Blend, texts, labels) -> Pipeline | Blend:
+    """The same recipe on more reviews, texts (N,) and labels (N,): a new model like `model`, which
+    is a fitted pipeline that ends in one of this package's classifiers (see their `refit`), or a
+    `Blend` of such pipelines, whose weights stay. Errors as in their `fit`; `ValueError` for other
+    models, and for words in order that were loaded, since a file holds no `Glove`."""
+    check_is_fitted(model)
+    if isinstance(model, Blend):
+        again = Blend([(name, refit(one, texts, labels)) for name, one in model.models])
+        again.classes_, again.weights_ = model.classes_, model.weights_.copy()
+        again.intercept_ = model.intercept_
+        return again
+    name, classifier = model.steps[-1]
+    if not hasattr(classifier, "refit"):
+        raise ValueError(f"{type(classifier).__name__} cannot learn again: fit a new one")
+    features = clone(model[:-1])
+    X = features.fit_transform(texts, labels)
+    return Pipeline([*features.steps, (name, classifier.refit(X, labels))])

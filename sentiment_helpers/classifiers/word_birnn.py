@@ -1,5 +1,6 @@
 """A recurrent network that reads every word in order, as a classifier of ids."""
 
+import os
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,7 +14,8 @@ from sentiment_helpers.classifiers.base import (
     NetworkClassifier,
     check_ids,
 )
-from sentiment_helpers.classifiers.domain_vectors import domain_vectors
+from sentiment_helpers.classifiers.domain_vectors import PairVectors, domain_vectors
+from sentiment_helpers.classifiers.pretraining import pretrain
 from sentiment_helpers.features import (
     MAX_ID,
     PADDING,
@@ -25,6 +27,7 @@ from sentiment_helpers.features import (
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import WordBiRNN
 
+OLDER = {"pair_size": 0, "pretraining_epochs": 0}  # of files that do not have them
 MIN_WORD_COUNT = 2  # of a word with a vector of its own, in the training reviews
 
 
@@ -42,12 +45,15 @@ class WordBiRNNClassifier(NetworkClassifier):
         word_dropout: see `networks.WordBiRNN`.
         domain_size: extra dimensions of each word's vector, from co-occurrence in the training
             reviews, see `domain_vectors`.
+        pair_size: the values of the fixed vectors of word pairs, see `PairVectors`; 0: none.
+        pretraining_epochs: of a language model that the stacks learn first, see `pretrain`.
         embedding_lr: the learning rate of the vectors; 0 leaves them as they are.
         lr, schedule, batch_size, max_epochs, patience, max_norm, optimizer: see `training.fit`.
         random_state, device, verbose, class_weight: as in `BiRNNClassifier`.
 
     Attributes:
         ids_: (V,) int32, the ids of the words that have vectors, sorted.
+        perplexity_: a number for each epoch of the language model.
     """
 
     ranges = NetworkClassifier.ranges | {
@@ -58,10 +64,13 @@ class WordBiRNNClassifier(NetworkClassifier):
         "output_dropout": DROPOUT,
         "word_dropout": DROPOUT,
         "domain_size": (0, MAX_SIZE),
+        "pair_size": (0, MAX_SIZE),
+        "pretraining_epochs": (0, 2**31 - 1),
         "embedding_lr": (0.0, 1e12),
     }
     prediction_dtype = torch.float32  # float64 takes twice as long
     settings = (*NetworkClassifier.settings, "embedding_lr", "schedule")
+    _unlabelled = None
 
     embeddings: Glove | None = None
     cell_type: str = "lstm"
@@ -75,6 +84,8 @@ class WordBiRNNClassifier(NetworkClassifier):
     word_dropout: float = 0.3
     shortcut: bool = True
     domain_size: int = 100
+    pair_size: int = 0
+    pretraining_epochs: int = 0
     embedding_lr: float = 1e-3
     lr: float = 2e-3
     schedule: str = "linear"
@@ -88,13 +99,35 @@ class WordBiRNNClassifier(NetworkClassifier):
     optimizer: str = "adam"
     class_weight: str | dict | None = None
 
+    def fit(
+        self,
+        X,
+        y,
+        validation: tuple | None = None,
+        resume: str | os.PathLike | None = None,
+        unlabelled: np.ndarray | None = None,
+    ) -> Self:
+        """As `NetworkClassifier.fit`, on ids X (N, T). Vectors and the language model learn from
+        the rows of X and from `unlabelled`, ids (M, T) of further reviews. A training that is
+        resumed repeats the language model first; if that was stopped, it cannot be resumed."""
+        self._unlabelled = unlabelled
+        try:
+            super().fit(X, y, validation, resume)
+        finally:
+            del self._unlabelled
+        if len(self.perplexity_) < self.pretraining_epochs and len(self.ids_):
+            self.stopped_ = "interrupted"
+        return self
+
     def build_network(self) -> WordBiRNN:
         """An untrained network for the words in `ids_`, without their vectors."""
         names = (
             "cell_type", "num_layers", "hidden_size", "dropout", "skip_connections", "pooling",
             "layer_dropout", "output_dropout", "shortcut", "word_dropout",
         )  # fmt: skip
-        return WordBiRNN(len(self.ids_) + 2, self._vector_size, **self._values(*names))
+        pairs = PairVectors(self._num_pairs, int(self.pair_size)) if self.pair_size else None
+        sizes = (len(self.ids_) + 2, self._vector_size)
+        return WordBiRNN(*sizes, pairs=pairs, **self._values(*names))
 
     def attention_weights(self, X) -> np.ndarray:
         """(N, T) float32: the weight of each word of ids `X` (N, T), with a sum of 1 over a review.
@@ -126,9 +159,11 @@ class WordBiRNNClassifier(NetworkClassifier):
         if not isinstance(self.embeddings, Glove | None):
             raise ValueError(f"embeddings is {self.embeddings!r:.80}; it must be a Glove")
 
-    def _start(self, X: np.ndarray) -> WordBiRNN:
+    def _start(self, X: np.ndarray, device: torch.device) -> WordBiRNN:
         if self.embeddings is None:
             raise ValueError("embeddings is None: give the Glove whose ids TokenIds gave")
+        if self._unlabelled is not None:
+            X = np.concatenate([X, self._validate("unlabelled reviews", self._unlabelled)])
         ids, counts = np.unique(X, return_counts=True)
         self.ids_ = ids[(ids > UNKNOWN) & (counts >= MIN_WORD_COUNT)]
         known = self.embeddings.vectors[self.ids_ - 2]  # (V, D)
@@ -137,14 +172,25 @@ class WordBiRNNClassifier(NetworkClassifier):
         check_range("the size of word vectors", self._vector_size, 1, MAX_SIZE)
         vectors = np.zeros((len(self.ids_) + 2, self._vector_size), np.float32)
         vectors[2:, : known.shape[1]] = known
+        spread = known.std() if len(known) else 0  # of GloVe's values
+        read, seed = self._positions(X), self.random_state
         if self.domain_size:
-            read = self._positions(X)
-            domain = domain_vectors(read, len(vectors), self.domain_size, self.random_state)
-            scale = known.std() if len(known) else 0  # the spread of GloVe's values
-            vectors[:, known.shape[1] :] = domain * scale
-        network = super()._start(X)
+            domain = domain_vectors(read, len(vectors), self.domain_size, seed)
+            vectors[:, known.shape[1] :] = domain * spread
+        if self.pair_size:
+            pairs = PairVectors.learned(read, len(vectors), int(self.pair_size), spread, seed)
+            self._num_pairs = len(pairs.keys) - 1
+        network = super()._start(X, device)
         network.embedding.weight.data.copy_(torch.from_numpy(vectors))
         network.embedding.weight.requires_grad_(bool(self.embedding_lr > 0))
+        if self.pair_size:
+            network.pairs = pairs.to(device)
+        self.perplexity_ = []
+        if self.pretraining_epochs and len(known):
+            ids = torch.from_numpy(read).to(device)
+            shown = f"{self.title}, text first" if self.verbose else None
+            numbers = self._values("pretraining_epochs", "batch_size", "random_state")
+            self.perplexity_ = pretrain(network, ids, *numbers.values(), shown)
         return network
 
     def _positions(self, X: np.ndarray) -> np.ndarray:
@@ -168,12 +214,18 @@ class WordBiRNNClassifier(NetworkClassifier):
         """As in `NetworkClassifier`, with `ids`; the vectors are among the weights."""
         state = super().get_state()
         del state["parameters"]["embeddings"]
-        return state | {"ids": torch.from_numpy(self.ids_)}
+        return state | {"ids": torch.from_numpy(self.ids_), "perplexity": self.perplexity_}
 
     @classmethod
     def _unfitted(cls, state: dict) -> Self:
-        classifier = super()._unfitted(state)
+        classifier = super()._unfitted(state | {"parameters": OLDER | state["parameters"]})
         classifier.ids_ = increasing(state["ids"], UNKNOWN + 1, MAX_ID)
         classifier._vector_size = state["weights"]["embedding.weight"].shape[1]
         check_range("the size of word vectors", classifier._vector_size, 1, MAX_SIZE)
+        if classifier.pair_size:
+            keys = increasing(state["weights"]["pairs.keys"], 0, 2**63 - 1)
+            classifier._num_pairs = len(keys) - 1
+        for value in (perplexity := list(state.get("perplexity", []))):
+            check_range("perplexity", value, 1.0, float("inf"))
+        classifier.perplexity_ = perplexity
         return classifier

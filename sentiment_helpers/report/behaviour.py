@@ -1,0 +1,80 @@
+"""A behavioural suite: short sentences that every reader reads alike, after Ribeiro et al. (2020),
+"Beyond accuracy: behavioral testing of NLP models with CheckList"."""
+
+import re
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin
+
+# What a slot holds. Of "a/b", the text has a; the other text, which must be read alike, has b.
+WORDS = {
+    "film": "film, movie",
+    "good": "good, convincing, gripping, touching",
+    "bad": "bad, boring, dull, disappointing",
+    "moved": "moved, charmed, impressed",
+    "bored": "bored, disappointed, let down",
+    "wit": "wit, humour, suspense, heart",
+    "flaws": "weak scenes, cheap tricks, bad jokes, empty phrases",
+    "better": "better, more exciting, more convincing",
+    "worse": "worse, more boring, less convincing",
+    "feared": "I feared, I expected, the book, the first part",
+    "start": "beginning, first hour",
+    "is": "is very/is, is really/is, is extremely/is",
+    "name": "Emily Carter/Aisha Khan, Jack Wilson/Kwame Osei, Ann Reed/Mei Lin, Jim Hill/Luis Paz",
+    "place": "London/Lagos, Paris/Tehran, Chicago/Mumbai, Berlin/Nairobi",
+    "story": "sotry/story, atcing/acting, edning/ending, msuic/music",
+    "wonderful": "wnoderful/wonderful, brililant/brilliant, fantsatic/fantastic",
+    "terrible": "terirble/terrible, horirble/horrible, pahtetic/pathetic",
+}
+# A kind, a positive sentence, a negative one.
+TEMPLATES = """\
+no negation | The {film} is {good}. | The {film} is {bad}.
+negation | The {film} is not {bad} at all. | The {film} is not {good} at all.
+negation | Nobody could call it a {bad} {film}. | I do not think that it is a {good} {film}.
+negation | There is not a {bad} moment in it. | There is not a {good} moment in it.
+negation | I was never {bored} by this {film}. | I was never {moved} by this {film}.
+negation | The {film} is never boring. | The {film} is never gripping.
+no …, no … | No {flaws}, no clichés, no dull moments. | No {wit}, no charm, no point.
+no …, no … | It has no {flaws} and no dull moments. | It has no {wit} and no point.
+double negation | It is impossible not to be {moved}. | It is impossible not to be {bored}.
+double negation | I know nobody who was not {moved}. | I know nobody who was not {bored}.
+double negation | There is no scene that is not {good}. | There is no scene that is not {bad}.
+comparative | It is much {better} than {feared}. | It is much {worse} than {feared}.
+comparative | I have seldom seen a {better} {film}. | I have seldom seen a {worse} {film}.
+comparative | Few films are as {good} as this one. | Few films are as {bad} as this one.
+but | The {start} is {bad}, but the rest is great. | The {start} is {good}, but the rest is awful.
+but | I expected a {bad} {film}, but I loved it. | I expected a {good} {film}, but I hated it.
+intensifier | The story {is} {good}. | The story {is} {bad}.
+name | This {good} film stars {name}. | This {bad} film stars {name}.
+place | This {good} film is set in {place}. | This {bad} film is set in {place}.
+typing error | The {story} is {good}. | The {story} is {bad}.
+typing error, feeling | What a {wonderful} {film}! | What a {terrible} {film}!"""
+
+
+def cases() -> pd.DataFrame:
+    """The sentences, in the columns `kind`, `text`, `label` (1 positive, 0 negative) and `other`:
+    the text that must be read like `text`, or "" where the label decides."""
+    rows = []
+    for kind, *pair in (line.split(" | ") for line in TEMPLATES.splitlines()):
+        for label, template in zip((1, 0), pair, strict=True):
+            slots = (WORDS[slot].split(", ") for slot in re.findall(r"{(\w+)}", template))
+            fill = re.sub(r"{\w+}", "{}", template).format
+            for words in product(*slots):
+                text, other = (fill(*(word.split("/")[n] for word in words)) for n in (0, -1))
+                rows.append((kind, text, label, other if other != text else ""))
+    return pd.DataFrame(rows, columns=["kind", "text", "label", "other"])
+
+
+def failure_rates(models: dict[str, ClassifierMixin]) -> pd.DataFrame:
+    """For each kind, then for all: the number of cases, and the share that each model fails: `text`
+    is not read as its label says or, where there is `other`, the two are not read alike, whatever
+    the label. A fitted model of texts reads as positive what it gives a probability above 0.5."""
+    table = cases()
+    failed = pd.DataFrame({"kind": table["kind"]})
+    for name, model in models.items():
+        text, other = (model.predict_proba(table[side])[:, 1] > 0.5 for side in ("text", "other"))
+        failed[name] = text != np.where(table["other"] == "", table["label"] == 1, other)
+    groups = pd.concat([failed, failed.assign(kind="all")]).groupby("kind", sort=False)
+    return groups.size().to_frame("cases").join(groups.mean())
