@@ -3,15 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Waiting threads sleep instead of spinning: on busy cores, spinning makes training much slower.
 export OMP_WAIT_POLICY := PASSIVE
+# Freed memory is kept for the next step: training on words in order takes a seventh less time.
+export MALLOC_TRIM_THRESHOLD_ := 4294967296
+export MALLOC_MMAP_THRESHOLD_ := 33554432
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
 # Of a progress bar, only the last state is kept; of the box for one's own review, nothing.
 NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True \
-	--TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_cell_tags=injected-parameters \
+	--TagRemovePreprocessor.enabled=True \
 	--TagRemovePreprocessor.remove_single_output_tags=needs-kernel
 # Jupyter refuses to run as root, the only user of many containers, without this option.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run full study test slow oldest fuzz lab bench notebooks
+.PHONY: run full study official test slow oldest fuzz lab bench notebooks
 .DELETE_ON_ERROR:
 
 .venv/ready: requirements.txt pyproject.toml
@@ -22,7 +25,7 @@ ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-# Both notebooks, with the parameters in PARAMETERS.
+# Both notebooks, with PARAMETERS instead of the defaults.
 define execute
 	@mkdir -p runs
 	@for name in $(NOTEBOOKS); do \
@@ -37,7 +40,7 @@ run: .venv/ready  ## a quick run of both notebooks: shorter texts, fewer epochs 
 	$(execute)
 	@echo && echo "Executed notebooks, their HTML, quick models: runs/   The good models: models/"
 
-full: PARAMETERS = -p SAVE_TO models
+full: export SENTIMENT_SAVE_TO := models
 full: .venv/ready  ## both notebooks at their default parameters; the models go to models/
 	$(execute)
 	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
@@ -45,6 +48,9 @@ full: .venv/ready  ## both notebooks at their default parameters; the models go 
 
 study: .venv/ready  ## depths, skip connections and poolings with five seeds; resumes an earlier run
 	$(BIN)/python -m sentiment_helpers.report models/study.json
+
+official: .venv/ready  ## the official split of aclImdb, which is fetched unless it is in data/
+	$(BIN)/python -m sentiment_helpers.report --official models/official.json
 
 PYTEST := $(BIN)/python -m pytest
 # A file's tests share trained models, so they stay in one process; the files keep their order.

@@ -1,10 +1,10 @@
 """A notebook's runs: parameters checked at once, results kept, logged and compared."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from html import escape
 from importlib.metadata import version
 from itertools import count, islice
 from pathlib import Path
@@ -34,16 +34,13 @@ from sentiment_helpers.storage.review_table import ReviewTable, check_columns
 # Of the report's network; their names in a notebook begin with REPORT_.
 REPORT = ("cell_type", "num_layers", "hidden_size", "dropout", "lr", "max_epochs", "max_norm")
 BOTH = ("batch_size", "patience", "optimizer", "class_weight")  # of both networks
-SWITCHES = ("QUICK", "OFFICIAL_SPLIT", "SKIP_CONNECTIONS", "SHORTCUT")
-CHOICES = dict.fromkeys(SWITCHES, (True, False)) | {
+CHOICES = {  # of other values than True and False
     "INPUT": ("sequence", "mean"), "SAVE_TO": ("runs", "models"), "CELL_TYPE": CELLS,
     "REPORT_CELL_TYPE": CELLS, "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"),
     "OPTIMIZER": OPTIMIZERS, "CLASS_WEIGHT": (None, "balanced"),
 }  # fmt: skip
-BUNDLED = ("bundled", "aclImdb")
-TEXTS = ("REVIEWS", "COLUMN", "ENCODING", "GLOVE", "TEST_DATA")
 COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
-QUICK = {"max_epochs": 2, "max_length": 100}  # at most, for the network on words in order
+QUICK = {"max_epochs": 1, "max_length": 100, "pretraining_epochs": 0}  # at most, words in order
 
 
 class ParameterError(ValueError):
@@ -58,7 +55,8 @@ class Run:
         namespace: the notebook's `globals()`, with its parameters.
 
     Attributes:
-        report, words: arguments for `BiRNNClassifier` and `WordBiRNNClassifier`.
+        words, averages: part two's arguments for `WordBiRNNClassifier` and `BiRNNClassifier`.
+        report: part one's arguments for `BiRNNClassifier`.
         max_length, seeds: of this run; a quick one reads fewer words and has one seed.
         folder: for pictures and predictions; for models, too, unless `SAVE_TO` is "models".
         memory: keeps results for later runs in `runs/kept`, which may be deleted at any time; an
@@ -74,9 +72,11 @@ class Run:
             shell.set_custom_exc((ParameterError, FileError, KeyboardInterrupt), _show_message)
         known = defaults(notebook)
         given, mistakes = {name: namespace.get(name, ...) for name in known}, []
-        for name, value in given.items():
+        # So `make full` leaves the cell with the parameters as it is.
+        given["SAVE_TO"] = os.environ.get("SENTIMENT_SAVE_TO", given["SAVE_TO"])
+        for name, default in known.items():
             try:
-                _check(name, value, given)
+                _check(name, default, given)
             except (ValueError, OSError) as error:
                 mistakes.append(sentence(error))
         if mistakes:
@@ -85,13 +85,14 @@ class Run:
         # Compared as text, "LSTM" is "lstm", and a table can be compared.
         changed = [name for name in known if str(given[name]).lower() != str(known[name]).lower()]
         self._changed = one_line(", ".join(f"{name} = {given[name]!r:.200}" for name in changed))
-        shared = {name: given[name.upper()] for name in BOTH} | {"random_state": given["SEED"]}
-        self.report = shared | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
-        self.words = shared | {name: given[name.upper()] for name in _word_parameters()}
-        self.max_length, self.seeds = given["MAX_LENGTH"], given["SEEDS"]
+        self.words = {name: given[name.upper()] for name in _word_parameters()}
+        self.words["random_state"] = given["SEED"]
         self.averages = {name: self.words[name] for name in (*REPORT, *BOTH, "random_state")}
+        self.report = self.averages | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
+        self.max_length, self.seeds = given["MAX_LENGTH"], given["SEEDS"]
         if self.quick:
-            self.words["max_epochs"] = min(self.words["max_epochs"], QUICK["max_epochs"])
+            for name in ("max_epochs", "pretraining_epochs"):
+                self.words[name] = min(self.words[name], QUICK[name])
             self.max_length, self.seeds = min(self.max_length, QUICK["max_length"]), self.seeds[:1]
         self.project = project_folder()
         self.folder = _new_folder(self.project / "runs")
@@ -139,18 +140,17 @@ class Run:
         """A box for a review of one's own, which `model` reads; nothing if there is no model."""
         if model is None:
             return
-        text = ipywidgets.Textarea(placeholder="Type a review", layout={"width": "50em"})
-        button, answer = ipywidgets.Button(description="Read it"), ipywidgets.HTML()
 
-        def read(_) -> None:
+        def read(review: str) -> None:
             try:
-                answer.value = highlight_words(model, text.value)._repr_html_()
+                display(highlight_words(model, review))
             except ValueError as error:
-                answer.value = escape(str(error))
+                print(error)
 
-        button.on_click(read)
+        typed = ipywidgets.Textarea(placeholder="Type a review", layout={"width": "50em"})
+        box = ipywidgets.interactive(read, {"manual": True, "manual_name": "Read it"}, review=typed)
         # An exported page has no kernel to answer: it leaves out outputs with this tag.
-        display(ipywidgets.VBox([text, button, answer]), metadata={"tags": ["needs-kernel"]})
+        display(box, metadata={"tags": ["needs-kernel"]})
 
     def path(self, name: str) -> Path:
         """Where a model of this run, or a picture of it, is saved."""
@@ -186,7 +186,8 @@ class Run:
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.quick:
-            text = "quick: {max_epochs} epochs at most, {max_length} words a review".format(**QUICK)
+            text = "quick: one seed; of words in order {max_epochs} epoch, {max_length} a review"
+            text = text.format(**QUICK)
             display(HTML(f'<p style="color:{ORANGE}"><b>{text}</b></p>'))
 
     def record(self, classifier, labels: np.ndarray, positive: np.ndarray) -> None:
@@ -259,14 +260,16 @@ def _word_parameters() -> list[str]:
     return [name for name in WordBiRNNClassifier().get_params() if name not in others]
 
 
-def _check(name: str, value, given: dict) -> None:
+def _check(name: str, default, given: dict) -> None:
     """`ValueError` or `OSError` where a parameter has a wrong value."""
+    value = given[name]
+    choices = (True, False) if isinstance(default, bool) else CHOICES.get(name)
     if value is ...:
         raise ValueError(f"{name} is missing: run the cell with the parameters")
-    if name in CHOICES:
+    if choices:
         # Compared as written, 1 is not True. A cell type may have capital letters.
         written = repr(value).lower() if name.endswith("CELL_TYPE") else repr(value)
-        if written not in (choices := [*map(repr, CHOICES[name])]):
+        if written not in (choices := [*map(repr, choices)]):
             raise ValueError(f"{name} is {value!r:.80}; it must be {' or '.join(choices)}")
     elif name in COUNTS:
         check_range(name, value, *COUNTS[name])
@@ -275,10 +278,12 @@ def _check(name: str, value, given: dict) -> None:
             raise ValueError(f"SEEDS is {value!r:.80}; it must be a list of whole numbers")
         for seed in value:
             check_range("a number in SEEDS", seed, *COUNTS["SEED"])
+        if len(set(value)) < len(value):
+            raise ValueError(f"SEEDS is {value!r:.80}; each number may occur once")
     elif name == "TEST_DATA" and isinstance(value, pd.DataFrame | None):
         if value is not None and given["COLUMN"] not in list(value):
             raise ValueError(f"TEST_DATA has no column {given['COLUMN']!r:.80}: set COLUMN")
-    elif name in TEXTS:
+    elif name == "TEST_DATA" or isinstance(default, str):
         if not isinstance(value, str):
             raise ValueError(f"{name} is {value!r:.80}; it must be a text")
         if name == "GLOVE" and value not in NAMES and not resolve(value).is_file():
@@ -299,7 +304,8 @@ def _check_table(name: str, source: str, column: str, encoding: str) -> None:
     folder or an archive, too."""
     path, learns = resolve(source), name == "REVIEWS"
     archive = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
-    if learns and (source in BUNDLED or archive or any(path.glob("train/pos/*.txt"))):
+    known = source in ("bundled", "aclImdb") or any(path.glob("train/pos/*.txt"))
+    if learns and (known or archive):
         return
     if isinstance(column, str) and isinstance(encoding, str):  # otherwise, there is a line already
         try:

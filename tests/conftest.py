@@ -1,6 +1,7 @@
 """Fixtures that the tests share: a seed, tiny vectors, some real reviews; and the number of cases
 of each fuzzing test: 100 in `make test`, 2,000 in `make fuzz`, which writes their counts."""
 
+import gc
 import threading
 import time
 from collections import Counter, defaultdict
@@ -13,9 +14,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from sentiment_helpers import Glove, load_reviews
+from sentiment_helpers import Glove, load_glove, load_reviews
 from sentiment_helpers.classifiers import base
-from sentiment_helpers.report.experiments import FIGURES, Result
+from sentiment_helpers.report.experiments import FIGURES
 
 DEVICES = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 RELIABILITY = Path(__file__).parents[1] / "benchmarks" / "RELIABILITY.md"
@@ -27,6 +28,19 @@ settings.load_profile("test")
 
 def pytest_report_header():
     return f"fuzzing: {settings().max_examples} cases each"
+
+
+LONG = {f"test_{name}.py" for name in ("classifiers", "fuzz", "notebooks", "scoring", "workers")}
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files come first, so that none of them is alone at the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
+
+def pytest_collection_finish():
+    """What was imported stays until the end: to look through it for garbage takes long."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -107,6 +121,13 @@ def glove() -> Glove:
 
 
 @pytest.fixture(scope="session")
+def frequent_words() -> Glove:
+    """The vectors of the bundled table's most frequent words; models with them load quickly."""
+    glove = load_glove()
+    return Glove(glove.name, glove.words[:20_000], glove.vectors[:20_000])
+
+
+@pytest.fixture(scope="session")
 def reviews() -> pd.DataFrame:
     """2,000 bundled reviews of both classes, in random order."""
     return load_reviews("bundled").sample(2000, random_state=0).reset_index(drop=True)
@@ -123,17 +144,17 @@ def rated_file(reviews, tmp_path_factory):
 
 @pytest.fixture
 def made_up():
-    """Makes a `Result` from predictions alone; labels are 0, 1, 0, 1, …"""
+    """Makes a row of `run_all` from predictions alone; labels are 0, 1, 0, 1, …"""
 
-    def make(experiment, predictions, seed=1234, roc_auc=(0.6, 0.7)) -> Result:
-        labels = np.arange(len(predictions)) % 2
-        accuracy = float(np.mean(np.array(list(predictions), int) == labels))
-        figures = dict.fromkeys(FIGURES, 0.5) | {"accuracy": accuracy}
-        near = {"accuracy": (accuracy - 0.1, accuracy + 0.1), "f1": (0.4, 0.6)}
-        return Result(
-            experiment, experiment.upper(), seed, 15, 15, "max_epochs", 1.0, figures, figures,
-            near | {"roc_auc": roc_auc}, predictions, [],
-        )  # fmt: skip
+    def make(experiment, predictions, seed=1234) -> dict:
+        predicted = np.array([*map(int, predictions)])
+        accuracy = float(np.mean(predicted == np.arange(len(predicted)) % 2))
+        figures = {f"{side}_{name}": 0.5 for side in ("train", "valid") for name in FIGURES}
+        return figures | {
+            "experiment": experiment, "title": experiment.upper(), "random_state": seed,
+            "epochs": 15, "best epoch": 15, "seconds": 1.0, "valid_accuracy": accuracy,
+            "interval": (accuracy - 0.1, accuracy + 0.1), "predicted": predicted,
+        }  # fmt: skip
 
     return make
 

@@ -78,11 +78,10 @@ def check_sentence(error):
 
 
 @pytest.fixture(scope="module")
-def models(reviews):
+def models(reviews, frequent_words):
     """One that averages words, one that reads them in order, and a bag; all of them small."""
     texts, labels = reviews["review"][:60], reviews["label"][:60]
-    glove = load_glove()
-    small = {"num_layers": 1, "hidden_size": 2, "max_epochs": 1}
+    glove, small = frequent_words, {"num_layers": 1, "hidden_size": 2, "max_epochs": 1}
     return [
         make_pipeline(reader, classifier).fit(texts, labels)
         for reader, classifier in [

@@ -109,11 +109,9 @@ def test_paired_difference():
     """Differences 1, 2, 3: mean 2, standard error 1/√3, t of 0.975 with 2 degrees 4.3027."""
     found = paired_difference([2, 4, 6], [1, 2, 3])
     assert found == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-4)
-    assert found.verdict("a", "b").endswith(". No significant difference.")
     first, second = np.random.default_rng(0).random((2, 5))
     expected = DescrStatsW(first - second).tconfint_mean()
     assert paired_difference(first, second)[1:] == pytest.approx(expected)
     assert paired_difference([5, 6], [1, 2]) == (4, 4, 4)
-    assert paired_difference([5, 6], [1, 2]).verdict("a", "b").endswith(". a is better.")
     with pytest.raises(ValueError, match="two or more pairs"):
         paired_difference([1], [2])

@@ -109,7 +109,7 @@ LINES = {file: len((PACKAGE / file).read_text("utf-8").splitlines()) for file in
 
 
 def test_the_package_stays_small():
-    assert sum(LINES.values()) <= 5600
+    assert sum(LINES.values()) <= 5900
 
 
 def test_core_files_stay_small():
@@ -177,8 +177,7 @@ def test_committed_notebooks(path):
     nbformat.validate(nbformat.read(path, as_version=4))
     cells = code_cells(path)
     counts = [cell.execution_count for cell in cells]
-    assert None not in counts
-    assert counts == sorted(set(counts))
+    assert counts == list(range(1, len(cells) + 1))
     assert all(output.output_type != "error" for cell in cells for output in cell.outputs)
     tagged = [n for n, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     assert tagged == [1]

@@ -109,6 +109,7 @@ MISTAKES = [
     ({"REVIEWS": "missing.csv"}, "REVIEWS: cannot read missing.csv: No such file or directory"),
     ({"REVIEWS": "missing.tar.gz"}, "REVIEWS: cannot read missing.tar.gz: No such file or"),
     ({"REVIEWS": ""}, "REVIEWS: . is a folder: give the file with the reviews in it"),
+    ({"SEEDS": [1, 2, 1]}, "SEEDS is [1, 2, 1]; each number may occur once"),
     ({"REVIEWS": "{here}/texts.csv"}, "REVIEWS: {here}/texts.csv needs the columns review and "),
     ({"REVIEWS": "{here}/other.csv"}, "REVIEWS: {here}/other.csv needs the columns review and "),
     ({"REVIEWS": "{here}/empty.csv"}, "REVIEWS: {here}/empty.csv is empty"),
@@ -242,14 +243,14 @@ def test_a_quick_run(monkeypatch):
     """Fewer epochs and words for the network on words in order only; never more than given."""
     shown = []
     monkeypatch.setattr(runs, "display", lambda one, **_: shown.append(one.data))
-    run, small = start(QUICK=True), start(QUICK=True, MAX_EPOCHS=1, MAX_LENGTH=60, SEEDS=[5, 6])
-    assert (run.words["max_epochs"], run.max_length, run.seeds) == (2, 100, [1234])
+    run, small = start(QUICK=True), start(QUICK=True, MAX_LENGTH=60, SEEDS=[5, 6])
+    assert (run.words["max_epochs"], run.max_length, run.seeds) == (1, 100, [1234])
     assert (small.words["max_epochs"], small.max_length, small.seeds) == (1, 60, [5])
     assert run.report == start().report
     run.mark_quick()
     start().mark_quick()
     (text,) = shown
-    assert "quick: 2 epochs at most, 100 words a review" in text
+    assert "quick: one seed; of words in order 1 epoch, 100 a review" in text
 
 
 calls = []
@@ -325,6 +326,16 @@ def test_the_saved_model(project, model, capsys):
     assert run.saved_model("RNN.pt") is None
 
 
+def test_make_full_saves_to_models(project, monkeypatch, capsys):
+    """Without a change of the notebook's parameters."""
+    monkeypatch.setenv("SENTIMENT_SAVE_TO", "models")
+    assert start().path("RNN.pt") == project / "models" / "RNN.pt"
+    assert "Run 1: SAVE_TO = 'models'.\n" in capsys.readouterr().out
+    monkeypatch.setenv("SENTIMENT_SAVE_TO", "elsewhere")
+    with pytest.raises(runs.ParameterError, match="SAVE_TO is 'elsewhere'"):
+        start()
+
+
 @pytest.mark.parametrize("save_to", ["runs", "models"])
 def test_saving_says_where_and_what_it_replaced(save_to, project, model, capsys):
     for number in (1, 2):
@@ -381,7 +392,7 @@ def test_nothing_to_score(model, capsys):
     assert [*run.folder.iterdir(), *other.folder.iterdir()] == []
 
 
-def test_the_box_reads_a_text(model, monkeypatch):
+def test_the_box_reads_a_text(model, monkeypatch, capsys):
     shown = []
     monkeypatch.setattr(runs, "display", lambda one, **options: shown.append((one, options)))
     run = start()
@@ -393,19 +404,20 @@ def test_the_box_reads_a_text(model, monkeypatch):
     (words, _), (box, options) = shown
     assert words.probability == model.predict_proba(["good film"])[0, 1]
     assert options == {"metadata": {"tags": ["needs-kernel"]}}
-    text, button, answer = box.children
-    assert (type(text), answer.value) == (ipywidgets.Textarea, "")
-    for typed, says in (
-        ("A good <b>film</b>", ">good</span>"),
-        ("qwxyz", "read as negative (probability of positive"),
-        ("", "the text &#x27;&#x27; contains no word"),
-        (" \n", "contains no word"),
-        ("bad film", ">bad</span>"),
-    ):
+    text, button, _ = box.children
+    assert (type(text), text.placeholder) == (ipywidgets.Textarea, "Type a review")
+    assert (button.description, len(shown)) == ("Read it", 2)
+    for typed in ("A good <b>film</b>", "qwxyz", "bad film"):
         text.value = typed
         button.click()
-        assert says in answer.value
-        assert "<b>" not in answer.value
+        words, _ = shown[-1]
+        assert words.probability == model.predict_proba([typed])[0, 1]
+    assert len(shown) == 5
+    for typed, says in (("", "the text '' contains no word\n"), (" \n", "contains no word\n")):
+        text.value = typed
+        button.click()
+        assert capsys.readouterr().out.endswith(says)
+    assert len(shown) == 5
 
 
 class Trained:

@@ -43,6 +43,7 @@ def test_grid_search(model, texts):
     assert search.best_params_["birnnclassifier__cell_type"] in ("rnn", "gru")
 
 
+@pytest.mark.slow
 def test_randomized_search_in_two_processes(model, texts):
     """Each candidate has the same scores in worker processes as in this one."""
     layers = {"birnnclassifier__num_layers": [1, 2, 3]}

@@ -1,24 +1,26 @@
-"""Trains the networks of the study and writes what they measure: `make study`."""
+"""Trains networks and writes what they measure: `make study`, `make official`."""
 
 import argparse
 import signal
 import sys
 
+from sentiment_helpers.report.official import run_official
 from sentiment_helpers.report.study import run_study
-from sentiment_helpers.storage.files import FileError, sentence
+from sentiment_helpers.storage.files import sentence
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run `python -m sentiment_helpers.report`; the exit status is 2 for a bad file."""
     parser = argparse.ArgumentParser(prog="python -m sentiment_helpers.report", description=__doc__)
-    parser.add_argument("results", help="a JSON file; an existing one is resumed (about an hour)")
-    path = parser.parse_args(arguments).results
+    parser.add_argument("results", help="a JSON file; an existing study is resumed (an hour)")
+    parser.add_argument("--official", action="store_true", help="aclImdb's two halves, no study")
+    given = parser.parse_args(arguments)
     try:
-        run_study(path)
+        (run_official if given.official else run_study)(given.results)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
-    except (FileError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(sentence(error), file=sys.stderr)
         return 2
     return 0

@@ -9,21 +9,21 @@ from matplotlib.patches import FancyArrowPatch
 from sentiment_helpers import plots
 from sentiment_helpers.networks import layer_numbers
 from sentiment_helpers.plots import BLUE, GREEN, GREY, METRICS, ORANGE
-from sentiment_helpers.report.experiments import INPUT_WEIGHTS, Result, report_table
-from sentiment_helpers.report.study import DEPTHS, gradients
+from sentiment_helpers.report.experiments import INPUT_WEIGHTS, report_table
+from sentiment_helpers.report.study import DEPTHS
 
 
-def comparison(results: list[Result], ax: Axes | None = None) -> Axes:
-    """Validation accuracy of each result with its 95 % interval, sorted. Hollow marks are the
-    report's, measured on its own reviews and vectors."""
+def comparison(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Validation accuracy of each row of `run_all` with its 95 % interval, sorted. Hollow marks are
+    the report's, measured on its own reviews and vectors."""
     ax = plots.axes_or_new(ax, figsize=(8, 1.2 + 0.42 * len(results)))
-    results = sorted(results, key=lambda result: result.valid["accuracy"])
-    y, values = range(len(results)), np.array([result.valid["accuracy"] for result in results])
-    errors = abs(np.transpose([r.intervals["accuracy"] for r in results]) - values)  # (2, results)
+    results = results.sort_values("valid_accuracy", kind="stable")
+    y, values = range(len(results)), results["valid_accuracy"].to_numpy()
+    errors = abs(np.transpose(results["interval"].tolist()) - values)  # (2, results)
     ax.errorbar(values, y, xerr=errors, fmt="o", color=BLUE, capsize=3, label="here")
-    report = report_table().loc[[r.experiment for r in results], "valid_accuracy"]
+    report = report_table().loc[results["experiment"], "valid_accuracy"]
     ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
-    ax.set_yticks(y, [result.title for result in results])
+    ax.set_yticks(y, results["title"])
     ax.set(xlabel=f"validation {METRICS['accuracy']}, 95 % interval")
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="center left")
@@ -42,6 +42,16 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
     return plots.over_whole_numbers(ax)
 
 
+def perplexity(values: list[float], ax: Axes | None = None) -> Axes | None:
+    """The perplexity of a language model by epoch; nothing without epochs."""
+    if not values:
+        return None
+    ax = plots.axes_or_new(ax)
+    ax.plot(range(1, len(values) + 1), values, "o-", color=BLUE, label="training reviews")
+    ax.set(xlabel="epoch of the language model", ylabel="perplexity")
+    return plots.over_whole_numbers(ax)
+
+
 def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Accuracy of plain and skip networks in a `read_study` table over the number of layers: a
     mark for each seed, a line through the means."""
@@ -53,9 +63,7 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.plot(x, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
         means = chosen.groupby("num_layers")["accuracy"].mean()
         ax.plot(means, color=colour, label=f"{name}, mean of seeds")
-    ax.set(xlabel="layers", ylabel=METRICS["accuracy"], xticks=DEPTHS)
-    ax.grid(alpha=0.3)
-    ax.legend()
+    plots.over_whole_numbers(ax).set(xlabel="layers", ylabel=METRICS["accuracy"], xticks=DEPTHS)
     return ax
 
 
@@ -91,10 +99,15 @@ def losses(histories: dict[str, pd.DataFrame]) -> np.ndarray:
 
 
 def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
-    """`gradient_norms` of plain and skip networks in a `read_study` table, for each depth."""
+    """`gradient_norms` of plain and skip networks in a `read_study` table, for each depth: the
+    geometric means over the seeds."""
     _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
-        gradient_norms(gradients(results, depth), ax).set_title(f"{depth} layers")
+        rows, means = results[results["num_layers"] == depth], {}
+        for name, skip in (("plain", False), ("skip", True)):
+            norms = pd.DataFrame(rows.loc[rows["skip_connections"] == skip, "gradients"].tolist())
+            means[name] = np.exp(np.log(norms).mean()).to_dict()
+        gradient_norms(means, ax).set_title(f"{depth} layers")
     return axes
 
 
@@ -104,14 +117,12 @@ def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None
     numbers = layer_numbers(num_layers, skip_connections)
     top = len(numbers) + 1
     for x, side, name, colour in ((1, -1, "forward", BLUE), (3, 1, "backward", ORANGE)):
-        _arrow(ax, (2, 0.15), (x, 0.8))
         for height, number in enumerate(numbers, 1):
             skip = skip_connections and number > 1
             _box(ax, x, height, f"{name} layer {number}" + " + layer 1" * skip, colour, fontsize=9)
+            _arrow(ax, (x if height > 1 else 2, height - 0.8), (x, height - 0.2))
             if skip:
                 _arrow(ax, (x + 0.62 * side, 1), (x + 0.62 * side, height), GREEN, 0.25 * side)
-            if height > 1:
-                _arrow(ax, (x, height - 0.8), (x, height - 0.2))
         _arrow(ax, (x, top - 0.8), (2, top - 0.2))
     _box(ax, 2, 0, "review: T word vectors (B, T, D), dropout")
     _box(ax, 2, top, "both last states (B, 2H) → linear → logit (B,)")

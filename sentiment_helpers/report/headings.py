@@ -12,19 +12,15 @@ def __getattr__(name: str) -> type:
 
     class Headings(NBClientEngine):
         @classmethod
-        def execute_managed_notebook(cls, manager, *arguments, **options) -> None:
-            start = manager.cell_start
-
-            def cell_start(cell, *position, **more) -> None:
-                if cell.cell_type == "markdown":
-                    for line in cell.source.splitlines():
-                        if line.startswith("#"):
-                            print(f"\n{line}", flush=True)
-                start(cell, *position, **more)
-
-            manager.cell_start = cell_start
+        def execute_managed_notebook(cls, *arguments, **options) -> None:
             # Without the kernel's warning that it talks to this process over TCP.
-            quiet = {"extra_arguments": ["--log-level=ERROR"]}
-            super().execute_managed_notebook(manager, *arguments, **options | quiet)
+            options |= {"on_cell_start": _print_headings, "extra_arguments": ["--log-level=ERROR"]}
+            super().execute_managed_notebook(*arguments, **options)
 
     return Headings
+
+
+def _print_headings(cell, cell_index: int) -> None:
+    for line in cell.source.splitlines():
+        if cell.cell_type == "markdown" and line.startswith("#"):
+            print(f"\n{line}", flush=True)

@@ -1,9 +1,7 @@
 """Paired tests: two models on the same rows, or on the same seeds."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import binomtest, sem, t
 
 
@@ -15,7 +13,7 @@ def mcnemar(labels: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
     return binomtest(int(one_right.sum()), len(one_right)).pvalue if len(one_right) else 1.0
 
 
-def holm(p_values: Sequence[float]) -> np.ndarray:
+def holm(p_values: ArrayLike) -> np.ndarray:
     """Holm–Bonferroni adjusted p-values (Holm 1979), in the order of `p_values`."""
     p_values = np.asarray(p_values)
     order = np.argsort(p_values)
@@ -24,27 +22,14 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return adjusted[np.argsort(order)]
 
 
-class Difference(NamedTuple):
-    """The mean of paired differences and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    def verdict(self, first: str, second: str) -> str:
-        """The figures, and which of the two is better if the interval excludes zero."""
-        better = f"{first if self.mean > 0 else second} is better"
-        found = better if self.low > 0 or self.high < 0 else "No significant difference"
-        return f"{self.mean:+.4f}, 95 % interval {self.low:+.4f} to {self.high:+.4f}. {found}."
-
-
-def paired_difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """How much higher the figures of `first` are than those of `second`, pair by pair (Student's
-    t). With a pair for each seed, the interval covers the variation of training, not of the rows.
-    `ValueError` for fewer than two pairs, or a figure without a partner."""
+def paired_difference(first: ArrayLike, second: ArrayLike) -> tuple[float, float, float]:
+    """How much higher the figures of `first` are than those of `second`, pair by pair: the mean
+    difference and its 95 % interval (Student's t). With a pair for each seed, the interval covers
+    the variation of training, not of the rows. `ValueError` for fewer than two pairs, or a figure
+    without a partner."""
     if len(first) != len(second) or len(first) < 2:
         raise ValueError(f"two or more pairs are needed, got {len(first)} and {len(second)}")
     difference = np.subtract(first, second)
     mean = float(difference.mean())
     margin = float(t.ppf(0.975, len(difference) - 1) * sem(difference))
-    return Difference(mean, mean - margin, mean + margin)
+    return mean, mean - margin, mean + margin

@@ -1,5 +1,7 @@
 """The study: depths, skip connections and poolings on words in order, with several seeds."""
 
+import json
+import logging
 import os
 import time
 from pathlib import Path
@@ -19,7 +21,7 @@ from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
 from sentiment_helpers.report import experiments
 from sentiment_helpers.reviews import load_reviews, split_reviews
-from sentiment_helpers.storage.files import FileError
+from sentiment_helpers.storage.files import FileError, written_whole
 
 DEPTHS = (2, 4, 8, 14)
 SEEDS = (1, 2, 3, 4, 5)
@@ -29,12 +31,17 @@ SHARED = {
     "lr": 2e-3, "embedding_lr": 1e-3, "schedule": "linear", "max_norm": 1.0,
     "max_epochs": 5, "patience": 2,
 }  # fmt: skip
+GLOVE_ALONE = {
+    "domain_size": 0, "pair_size": 0, "pretraining_epochs": 0, "layer_dropout": 0.0,
+    "shortcut": False,
+}  # fmt: skip
 DATA = {
     "reviews": "bundled", "glove": "glove.6B.50d", "rows": [TRAIN_ROWS, VALID_ROWS],
     "max_length": MAX_LENGTH, "parameters": SHARED,
 }  # fmt: skip
 PARAMETERS = ("num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
 COLUMNS = (*PARAMETERS, "best_epoch", "loss", "accuracy", "roc_auc", "seconds", "gradients")
+_log = logging.getLogger(__name__)
 
 
 def trainings() -> list[dict]:
@@ -51,13 +58,13 @@ def run_study(path: str | os.PathLike) -> None:
     `FileError` if `path` is no study or one with other settings, `OSError` if it cannot be used."""
     done = read_study(path).to_dict("records") if Path(path).exists() else []
     finished = [{name: one[name] for name in PARAMETERS} for one in done]
-    experiments.write_results(path, done, DATA)  # fails now, not after the first training
+    _write(path, done)  # fails now, not after the first training
     sets = _sets()
     jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
     results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
     for result in tqdm(results, total=len(jobs), unit="training"):
         done.append(result)
-        experiments.write_results(path, done, DATA)
+        _write(path, done)
 
 
 def read_study(path: str | os.PathLike) -> pd.DataFrame:
@@ -68,33 +75,35 @@ def read_study(path: str | os.PathLike) -> pd.DataFrame:
     `seconds` of training, with other trainings on the other cores; `gradients`, the
     `gradient_norms` of the forward stack's input weights before training.
     """
+    if not Path(path).exists():
+        _log.warning("%s is not there: `make study` writes it", path)
+        return pd.DataFrame(columns=COLUMNS)
     try:
-        rows = experiments.read_rows(path, DATA, COLUMNS, "`make study` writes it")
+        content = json.loads(Path(path).read_text("utf-8"))
+        same = content["data"] == DATA
+        rows = [[one[name] for name in COLUMNS] for one in content["results"] if same]
     except (ValueError, TypeError, KeyError):
         raise FileError(f"{path} is no study: give another file") from None
-    if rows is None:
+    if not same:
         raise FileError(f"{path} is a study with other settings: move it away to start a new one")
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def gradients(results: pd.DataFrame, num_layers: int) -> dict[str, dict[str, float]]:
-    """The geometric means over the seeds of `gradients` in `read_study`'s table, for the "plain"
-    and the "skip" network with `num_layers`. `figures.gradient_norms` draws them."""
-    found = {}
-    for name, skip in (("plain", False), ("skip", True)):
-        rows = (results["num_layers"] == num_layers) & (results["skip_connections"] == skip)
-        norms = pd.DataFrame(results.loc[rows, "gradients"].tolist())
-        found[name] = np.exp(np.log(norms).mean()).to_dict()
-    return found
+def _write(path: str | os.PathLike, results: list[dict]) -> None:
+    """Write the file completely or not at all."""
+    lines = ",\n".join(map(json.dumps, results))  # a line each
+    text = f'{{"data": {json.dumps(DATA)},\n"results": [\n{lines}\n]}}\n'
+    with written_whole(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
     """Train one network on `rows`, measure it on `valid`, both (ids, labels); `COLUMNS` by name.
     The column `gradients` comes from the first `GRADIENT_ROWS`."""
     start = time.perf_counter()
-    classifier = WordBiRNNClassifier(
-        embeddings=glove, domain_size=0, layer_dropout=0.0, shortcut=False, **SHARED | parameters
-    ).fit(*rows, validation=valid)
+    classifier = WordBiRNNClassifier(embeddings=glove, **GLOVE_ALONE | SHARED | parameters).fit(
+        *rows, validation=valid
+    )
     seconds = time.perf_counter() - start
     scores = evaluate(valid[1], classifier.predict_proba(valid[0])[:, 1])
     shape = parameters | {"cell_type": SHARED["cell_type"]}
