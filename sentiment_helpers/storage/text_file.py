@@ -127,7 +127,8 @@ class Lines:
                 why = f"has more than {MAX_ROW:,} characters, so it is no row of a table"
                 raise ReviewFileError(f"{self._name}: line {number} {why}")
             self._row.append(line)
-            self._bar.update(self._raw.tell() - self._bar.n)
+            if not self._bar.disable:
+                self._bar.update(self._raw.tell() - self._bar.n)
             yield line.removeprefix(BOM) if number == 1 else line
 
     def take_row(self) -> str:
