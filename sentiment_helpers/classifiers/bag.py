@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
 from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
+from sentiment_helpers.classifiers.domain_vectors import pair_keys
 from sentiment_helpers.features import UNKNOWN, increasing
 
 MIN_REVIEWS = 2  # training reviews that contain a word or pair with a weight
@@ -53,7 +54,7 @@ class BagClassifier(NetworkClassifier):
         random_state, device, verbose, class_weight: as in `BiRNNClassifier`.
 
     Attributes:
-        grams_: (V,) int64, sorted: a word's id, or a pair's first id times 2³² plus its second.
+        grams_: (V,) int64, sorted: a word's id, or a pair's key, see `domain_vectors.pair_keys`.
     """
 
     title = "bag of words and pairs"
@@ -113,8 +114,7 @@ def _words_and_pairs(ids: np.ndarray) -> np.ndarray:
     """The words and pairs (N, 2T - 1) int64 of reviews `ids` (N, T), as in `grams_`; repeated and
     unknown ones are 0."""
     words = np.where(ids > UNKNOWN, ids, 0).astype(np.int64)
-    first, second = words[:, :-1], words[:, 1:]
-    pairs = np.where((first > 0) & (second > 0), (first << 32) + second, 0)
+    pairs = np.where(np.minimum(words[:, :-1], words[:, 1:]) > 0, pair_keys(words), 0)
     grams = np.sort(np.concatenate([words, pairs], axis=1), axis=1)
     grams[:, 1:][grams[:, 1:] == grams[:, :-1]] = 0
     return grams

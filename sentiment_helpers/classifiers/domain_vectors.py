@@ -25,7 +25,7 @@ def domain_vectors(
     for start in range(0, len(ids), SLICE):
         words = np.where(ids[start : start + SLICE] > UNKNOWN, ids[start : start + SLICE], -1)
         for distance in range(1, min(WINDOW, ids.shape[1] - 1) + 1):
-            counts = counts + _counted(words[:, :-distance], words[:, distance:], distance, counts)
+            counts = _count(counts, words[:, :-distance], words[:, distance:], distance)
     return embed_counts(counts + counts.T, size, random_state)
 
 
@@ -50,12 +50,12 @@ def embed_counts(counts: csr_array, size: int, random_state: int) -> np.ndarray:
     return vectors / max(vectors.std(), 1e-12)
 
 
-def _counted(rows: np.ndarray, columns: np.ndarray, distance: int, like: csr_array) -> csr_array:
-    """How often each row stands at a distance from each column, weighted: the nearer the heavier.
-    Both are (N, T) numbers; those below 0 do not count."""
+def _count(counts: csr_array, rows: np.ndarray, columns: np.ndarray, distance: int) -> csr_array:
+    """`counts`, and how often each row stands at a distance from each column: the nearer the
+    heavier. Both are (N, T) numbers; those below 0 do not count."""
     at = (np.minimum(rows, columns) >= 0).nonzero()
     weights = np.full(len(at[0]), 1 - (distance - 1) / WINDOW, np.float32)
-    return coo_array((weights, (rows[at], columns[at])), shape=like.shape).tocsr()
+    return counts + coo_array((weights, (rows[at], columns[at])), shape=counts.shape).tocsr()
 
 
 def pair_keys(ids):
@@ -111,8 +111,8 @@ class PairVectors(nn.Module):
             rows[(found[rows] != some) | (rows == 0)] = -1
             for distance in range(1, min(WINDOW, ids.shape[1] - 2) + 1):
                 before, after = beside[:, : -distance - 1], beside[:, distance + 1 :]
-                counts = counts + _counted(rows[:, distance:], before, distance, counts)
-                counts = counts + _counted(rows[:, :-distance], after, distance, counts)
+                counts = _count(counts, rows[:, distance:], before, distance)
+                counts = _count(counts, rows[:, :-distance], after, distance)
         vectors = torch.from_numpy(embed_counts(counts, size, random_state) * spread)
         pairs = cls(len(found) - 1, size)
         pairs.keys[:] = torch.from_numpy(found)
