@@ -8,11 +8,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.classifiers.bag import BagClassifier
-from sentiment_helpers.classifiers.base import ORIGIN
+from sentiment_helpers.classifiers.base import ADDED
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.classifiers.blend import Blend
 from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
-from sentiment_helpers.classifiers.word_birnn import OLDER, WordBiRNNClassifier
+from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds
 from sentiment_helpers.storage import pt_file
 from sentiment_helpers.storage.files import resolve
@@ -22,9 +22,6 @@ HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
 TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
 CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
 CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
-# What older files do not have, with the values that are read instead.
-ADDED = {"optimizer": "adam", "class_weight": None, "perplexity": []} | OLDER
-ADDED |= dict.fromkeys(ORIGIN, 0)
 
 
 def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
@@ -46,9 +43,10 @@ def load(path: str | os.PathLike) -> Pipeline | Blend:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then. Where
     there is no such path, it is one in the project's folder.
 
-    The file may come from anybody: nothing in it is run, and each value is checked. A parameter
-    that is missing, since it is newer than the file, has its default. `CheckpointError` if `path`
-    is missing, or holds no model that this version can load.
+    The file may come from anybody: nothing in it is run, and each value is checked. What is
+    missing, since it is newer than the file, is read as in `base.ADDED`.
+
+    `CheckpointError` if `path` is missing, or holds no model that this version can load.
     """
     content = pt_file.read(resolve(path))
     try:

@@ -198,10 +198,8 @@ def test_the_last_of_the_best_epochs_is_kept(stories):
     model = WordBiRNNClassifier(glove, **wild).fit(ids, labels)
     model.best_epoch_ = 8
     kept = model.refit(ids, labels).network_.state_dict()
-    model._keep_last = True
-    last = model.fit(ids, labels, validation=(ids[:2], labels[:2])).network_.state_dict()
+    last = model._fit(ids, labels, (ids[:2], labels[:2]), keep_last=True).network_.state_dict()
     assert all(torch.equal(kept[name], weight) for name, weight in last.items())
-    del model._keep_last
     best = model.fit(ids, labels, validation=(ids, labels))
     assert best.best_epoch_ < 8
     assert not torch.equal(best.network_.state_dict()["body.out.bias"], kept["body.out.bias"])

@@ -26,8 +26,10 @@ from sentiment_helpers.training import MEASURED_ROWS, fit
 
 MAX_SIZE, MAX_LAYERS = MAX_LENGTH, 1024  # the most features or hidden units, and layers
 DROPOUT = (0.0, 0.999)
-# Where a model comes from; older files do not say.
-ORIGIN = ("n_train", "n_valid", "trained", "n_twin")
+ORIGIN = ("n_train", "n_valid", "trained", "n_twin")  # where a model comes from
+# What older files do not have, with the values that are read instead.
+ADDED = {"optimizer": "adam", "class_weight": None, "pair_size": 0, "pretraining_epochs": 0}
+ADDED |= {"perplexity": []} | dict.fromkeys(ORIGIN, 0)
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
@@ -76,7 +78,6 @@ class NetworkClassifier(LogOddsClassifier):
     }
     prediction_dtype = torch.float64  # so that the other rows of a batch do not change a logit
     settings = ("optimizer", *ranges)
-    _keep_last = False
 
     def fit(
         self, X, y, validation: tuple | None = None, resume: str | os.PathLike | None = None
@@ -100,6 +101,11 @@ class NetworkClassifier(LogOddsClassifier):
             RuntimeWarning: the loss is not finite in a later epoch. The classifier is fitted, with
                 the weights of the best epoch before it.
         """
+        return self._fit(X, y, validation, resume)
+
+    def _fit(self, X, y, validation, resume=None, unlabelled=None, keep_last=False) -> Self:
+        """As `fit`. What needs no labels learns from `unlabelled` inputs (M, D), too; `keep_last`
+        as in `training.fit`."""
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)  # of an earlier `fit`
         self._check_parameters()
@@ -110,7 +116,11 @@ class NetworkClassifier(LogOddsClassifier):
         else:
             X_valid, y_valid = self._validate("validation inputs", *validation)
         weights, device = self._label_weights(y), _device(self.device)
-        network = self._start(X, device)
+        if unlabelled is None:
+            network = self._start(X, device)
+        else:
+            more = self._validate("unlabelled inputs", unlabelled)
+            network = self._start(np.concatenate([X, more]), device)
         history = fit(
             network,
             self._rows(X, y, weights, device),
@@ -119,7 +129,7 @@ class NetworkClassifier(LogOddsClassifier):
             resume=resume,
             metrics=lambda labels, probabilities: evaluate(labels, probabilities)._asdict(),
             description=self.title if self.verbose else None,
-            keep_last=self._keep_last,
+            keep_last=keep_last,
         )
         _round_embedding(network)
         self.network_ = network
@@ -138,9 +148,8 @@ class NetworkClassifier(LogOddsClassifier):
         check_is_fitted(self)
         epochs, some = self.best_epoch_, slice(None, None, len(y) // MEASURED_ROWS + 1)
         again = clone(self).set_params(max_epochs=epochs, patience=epochs)
-        again._keep_last = True
-        again.fit(X, y, validation=(X[some], np.asarray(y)[some]))  # for the figures it shows
-        del again._keep_last
+        measured = X[some], np.asarray(y)[some]  # for the figures that it shows
+        again._fit(X, y, validation=measured, keep_last=True)
         again.set_params(max_epochs=self.max_epochs, patience=self.patience)
         for name in ("history_", "best_epoch_", "valid_probabilities_", "n_valid_"):
             setattr(again, name, getattr(self, name))
@@ -182,6 +191,7 @@ class NetworkClassifier(LogOddsClassifier):
     def from_state(cls, state: dict) -> Self:
         """A fitted classifier again, on this machine's device. `ValueError` where parameters are
         out of range or weights are not those of their network; before, nothing large is made."""
+        state = ADDED | state
         classifier = cls._unfitted(state)
         weights = state["weights"]
         if getattr(classifier, "num_layers", 1) > len(weights):
@@ -199,14 +209,16 @@ class NetworkClassifier(LogOddsClassifier):
         classifier.best_epoch_ = state["best_epoch"]
         classifier.stopped_ = state["stopped"]
         for name in ORIGIN:
-            check_range(name, state.get(name, 0), 0, 2**37)  # in seconds, the year 6325
-            setattr(classifier, f"{name}_", state.get(name, 0))
+            check_range(name, state[name], 0, 2**37)  # in seconds, the year 6325
+            setattr(classifier, f"{name}_", state[name])
         return classifier
 
     @classmethod
     def _unfitted(cls, state: dict) -> Self:
         """With all that `build_network` needs."""
-        classifier = cls(**state["parameters"])
+        known = signature(cls).parameters
+        added = {name: value for name, value in ADDED.items() if name in known}
+        classifier = cls(**added | state["parameters"])
         classifier._check_parameters()
         check_range("n_features_in", state["n_features_in"], 1, MAX_SIZE)
         classes = state["classes"]
@@ -285,7 +297,7 @@ class NetworkClassifier(LogOddsClassifier):
         return np.float32
 
     def _start(self, X: np.ndarray, device: torch.device) -> nn.Module:
-        """The network before it learns from labels, for training features `X`."""
+        """The network before it learns from labels, for features `X` of the reviews that teach."""
         return untrained(self.build_network, int(self.random_state)).to(device)
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:

@@ -27,7 +27,6 @@ from sentiment_helpers.features import (
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import WordBiRNN
 
-OLDER = {"pair_size": 0, "pretraining_epochs": 0}  # of files that do not have them
 MIN_WORD_COUNT = 2  # of a word with a vector of its own, in the training reviews
 
 
@@ -70,7 +69,6 @@ class WordBiRNNClassifier(NetworkClassifier):
     }
     prediction_dtype = torch.float32  # float64 takes twice as long
     settings = (*NetworkClassifier.settings, "embedding_lr", "schedule")
-    _unlabelled = None
 
     embeddings: Glove | None = None
     cell_type: str = "lstm"
@@ -110,11 +108,7 @@ class WordBiRNNClassifier(NetworkClassifier):
         """As `NetworkClassifier.fit`, on ids X (N, T). Vectors and the language model learn from
         the rows of X and from `unlabelled`, ids (M, T) of further reviews. A training that is
         resumed repeats the language model first; if that was stopped, it cannot be resumed."""
-        self._unlabelled = unlabelled
-        try:
-            super().fit(X, y, validation, resume)
-        finally:
-            del self._unlabelled
+        self._fit(X, y, validation, resume, unlabelled)
         if len(self.perplexity_) < self.pretraining_epochs and len(self.ids_):
             self.stopped_ = "interrupted"
         return self
@@ -162,8 +156,6 @@ class WordBiRNNClassifier(NetworkClassifier):
     def _start(self, X: np.ndarray, device: torch.device) -> WordBiRNN:
         if self.embeddings is None:
             raise ValueError("embeddings is None: give the Glove whose ids TokenIds gave")
-        if self._unlabelled is not None:
-            X = np.concatenate([X, self._validate("unlabelled reviews", self._unlabelled)])
         ids, counts = np.unique(X, return_counts=True)
         self.ids_ = ids[(ids > UNKNOWN) & (counts >= MIN_WORD_COUNT)]
         known = self.embeddings.vectors[self.ids_ - 2]  # (V, D)
@@ -218,14 +210,14 @@ class WordBiRNNClassifier(NetworkClassifier):
 
     @classmethod
     def _unfitted(cls, state: dict) -> Self:
-        classifier = super()._unfitted(state | {"parameters": OLDER | state["parameters"]})
+        classifier = super()._unfitted(state)
         classifier.ids_ = increasing(state["ids"], UNKNOWN + 1, MAX_ID)
         classifier._vector_size = state["weights"]["embedding.weight"].shape[1]
         check_range("the size of word vectors", classifier._vector_size, 1, MAX_SIZE)
         if classifier.pair_size:
             keys = increasing(state["weights"]["pairs.keys"], 0, 2**63 - 1)
             classifier._num_pairs = len(keys) - 1
-        for value in (perplexity := list(state.get("perplexity", []))):
+        for value in (perplexity := list(state["perplexity"])):
             check_range("perplexity", value, 1.0, float("inf"))
         classifier.perplexity_ = perplexity
         return classifier
