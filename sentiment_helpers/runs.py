@@ -303,9 +303,11 @@ def _check_table(name: str, source: str, column: str, encoding: str) -> None:
     """`ValueError` where there is no file with the columns that are needed. `REVIEWS` may be a
     folder or an archive, too."""
     path, learns = resolve(source), name == "REVIEWS"
-    archive = path.is_file() and path.name.endswith((".tar.gz", ".tgz"))
-    known = source in ("bundled", "aclImdb") or any(path.glob("train/pos/*.txt"))
-    if learns and (known or archive):
+    if learns and (
+        source in ("bundled", "aclImdb")
+        or (path.is_file() and path.name.endswith((".tar.gz", ".tgz")))
+        or any(path.glob("train/pos/*.txt"))
+    ):
         return
     if isinstance(column, str) and isinstance(encoding, str):  # otherwise, there is a line already
         try:

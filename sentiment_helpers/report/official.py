@@ -28,12 +28,12 @@ _log = logging.getLogger(__name__)
 
 def models(glove: sh.Glove) -> dict[str, Pipeline]:
     """The untrained models by name, with the notebooks' parameters."""
-    skip = {"num_layers": 3, "skip_connections": True}
+    words, skip = sh.TokenIds(glove), {"num_layers": 3, "skip_connections": True}
     return {
         "report's GRU": make_pipeline(sh.MeanEmbedding(glove), sh.BiRNNClassifier()),
-        "bag": make_pipeline(sh.TokenIds(glove), sh.BagClassifier()),
-        "plain": make_pipeline(sh.TokenIds(glove), sh.WordBiRNNClassifier(glove)),
-        "skip": make_pipeline(sh.TokenIds(glove), sh.WordBiRNNClassifier(glove, **skip)),
+        "bag": make_pipeline(words, sh.BagClassifier()),
+        "plain": make_pipeline(words, sh.WordBiRNNClassifier(glove)),
+        "skip": make_pipeline(words, sh.WordBiRNNClassifier(glove, **skip)),
     }
 
 
@@ -47,9 +47,10 @@ def run_official(path: str | os.PathLike) -> None:
         texts, y, rows = train["review"], train["label"].to_numpy(), np.arange(len(train))
         learn, choose = train_test_split(rows, test_size=0.05, stratify=y, random_state=1234)
         chosen, final = models(sh.load_glove(DATA["glove"])), {}
+        inputs = {features: features.fit_transform(texts) for features, _ in chosen.values()}
         for name, model in chosen.items():
             features, classifier = model[0], model[1].set_params(verbose=True)
-            X = features.fit_transform(texts)
+            X = inputs[features]
             _finished(classifier.fit(X[learn], y[learn], validation=(X[choose], y[choose])))
             final[name] = make_pipeline(features, _finished(classifier.refit(X, y)))
         for pair in (("plain", "bag"), ("skip", "bag")):
