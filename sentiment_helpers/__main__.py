@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("texts", nargs="*", help="reviews; without one, or with -, each line of "
                          "standard input is a review, in UTF-8, up to a line feed. A blank line "
                          "is printed for a blank review")  # fmt: skip
-    show = _command(commands, _show, "models/RNN.pt models/Blend.pt")
+    show = _command(commands, _show, "models/RNN.pt")
     show.add_argument("models", nargs="+", help=".pt files")
     return parser
 
@@ -168,11 +168,14 @@ def _described(model, is_member: bool = False) -> str:
         kind += " and pairs" * hasattr(last, "grams_")
         count = len(getattr(last, "ids_", getattr(last, "grams_", ())))
         size = last.network_.embedding.embedding_dim if count else 0
+    vectors = f"{count:,} {kind}, dimensions: {size}"
+    if pairs := getattr(last.network_, "pairs", None):
+        vectors += f"; {len(pairs.keys) - 1:,} pairs, dimensions: {pairs.size}"
     lines = [
         f"network: {last.title}; {sum(w.numel() for w in last.network_.parameters()):,} weights",
         *([] if is_member else [fill(f"parameters: {values}", 96, subsequent_indent="  ")]),
         f"input of a review: {read}",
-        f"vectors: {count:,} {kind}, dimensions: {size}",
+        f"vectors: {vectors}",
         f"learned from: {learned}",
         f"trained: {when}",
         f"validation accuracy {best.valid_accuracy:.4f}, F1 {best.valid_f1:.4f}, "

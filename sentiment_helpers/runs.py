@@ -40,7 +40,8 @@ CHOICES = {  # of other values than True and False
     "OPTIMIZER": OPTIMIZERS, "CLASS_WEIGHT": (None, "balanced"),
 }  # fmt: skip
 COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
-QUICK = {"max_epochs": 1, "max_length": 100, "pretraining_epochs": 0}  # at most, words in order
+# At most, for words in order.
+QUICK = {"max_epochs": 1, "max_length": 64, "pair_size": 0, "pretraining_epochs": 0}
 
 
 class ParameterError(ValueError):
@@ -58,7 +59,8 @@ class Run:
         words, averages: part two's arguments for `WordBiRNNClassifier` and `BiRNNClassifier`.
         report: part one's arguments for `BiRNNClassifier`.
         max_length, seeds: of this run; a quick one reads fewer words and has one seed.
-        folder: for pictures and predictions; for models, too, unless `SAVE_TO` is "models".
+        folder: for pictures and predictions; for models, too, unless `saves_models`.
+        saves_models: whether `SAVE_TO` is "models": the good ones are replaced.
         memory: keeps results for later runs in `runs/kept`, which may be deleted at any time; an
             update of the package or a library computes them anew.
 
@@ -91,12 +93,13 @@ class Run:
         self.report = self.averages | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
         self.max_length, self.seeds = given["MAX_LENGTH"], given["SEEDS"]
         if self.quick:
-            for name in ("max_epochs", "pretraining_epochs"):
+            for name in QUICK.keys() & self.words.keys():
                 self.words[name] = min(self.words[name], QUICK[name])
             self.max_length, self.seeds = min(self.max_length, QUICK["max_length"]), self.seeds[:1]
         self.project = project_folder()
         self.folder = _new_folder(self.project / "runs")
-        self._models = self.project / "models" if given["SAVE_TO"] == "models" else self.folder
+        self.saves_models = given["SAVE_TO"] == "models"
+        self._models = self.project / "models" if self.saves_models else self.folder
         code = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
         code = joblib.hash([code, *map(version, ("torch", "numpy", "scikit-learn"))])
         self.memory = joblib.Memory(self.project / "runs" / "kept" / code, verbose=0)
@@ -186,7 +189,7 @@ class Run:
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.quick:
-            text = "quick: one seed; of words in order {max_epochs} epoch, {max_length} a review"
+            text = "quick: one seed; {max_length} words a review in order, one epoch, no pairs"
             text = text.format(**QUICK)
             display(HTML(f'<p style="color:{ORANGE}"><b>{text}</b></p>'))
 

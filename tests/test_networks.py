@@ -254,8 +254,8 @@ def test_the_readmes_networks_are_those_of_the_models(monkeypatch):
     made = {}
     exec(code, made)
     texts = ["A good film.", "Not a good film, but dull, and far too long.", "zzz", ""]
-    for name, path in (("network", "models/RNN.pt"), ("report", "models/RNN-report.pt")):
-        reader, classifier = load(path)
+    models = {"network": load("models/RNN.pt")["network"], "report": load("models/RNN-report.pt")}
+    for name, (reader, classifier) in models.items():
         inputs = classifier._inputs(reader.transform(texts), torch.device("cpu"))
         with torch.inference_mode():
             logits = made[name](inputs).numpy()

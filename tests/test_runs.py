@@ -244,13 +244,14 @@ def test_a_quick_run(monkeypatch):
     shown = []
     monkeypatch.setattr(runs, "display", lambda one, **_: shown.append(one.data))
     run, small = start(QUICK=True), start(QUICK=True, MAX_LENGTH=60, SEEDS=[5, 6])
-    assert (run.words["max_epochs"], run.max_length, run.seeds) == (1, 100, [1234])
+    assert (run.words["max_epochs"], run.max_length, run.seeds) == (1, 64, [1234])
     assert (small.words["max_epochs"], small.max_length, small.seeds) == (1, 60, [5])
+    assert (run.words["pair_size"], run.words["pretraining_epochs"]) == (0, 0)
     assert run.report == start().report
     run.mark_quick()
     start().mark_quick()
     (text,) = shown
-    assert "quick: one seed; of words in order 1 epoch, 100 a review" in text
+    assert "quick: one seed; 64 words a review in order, one epoch, no pairs" in text
 
 
 calls = []

@@ -27,7 +27,7 @@ from sentiment_helpers.features import (
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import WordBiRNN
 
-MIN_WORD_COUNT = 2  # of a word with a vector of its own, in the training reviews
+MIN_WORD_COUNT = 3  # of a word with a vector of its own, in the training reviews
 
 
 @dataclass(eq=False, repr=False)  # scikit-learn's own equality and text
@@ -82,8 +82,8 @@ class WordBiRNNClassifier(NetworkClassifier):
     word_dropout: float = 0.3
     shortcut: bool = True
     domain_size: int = 100
-    pair_size: int = 0
-    pretraining_epochs: int = 0
+    pair_size: int = 100
+    pretraining_epochs: int = 1
     embedding_lr: float = 1e-3
     lr: float = 2e-3
     schedule: str = "linear"

@@ -69,7 +69,7 @@ def read_official(path: str | os.PathLike) -> pd.DataFrame | None:
     """The table in a file from `run_official`, as texts. None, with a logged message, if there is
     no such file; `FileError` if it is another one, or on other `DATA`."""
     if not Path(path).exists():
-        _log.warning("%s is not there: `make official` writes it", path)
+        _log.warning("%s is not there: `make official` writes it", Path(path).name)
         return None
     try:
         content = json.loads(Path(path).read_text("utf-8"))
