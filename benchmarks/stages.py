@@ -141,7 +141,7 @@ def scoring(rows: int | None = None) -> list[Line]:
 
 def sequence_scoring(rows: int | None = 5000) -> list[Line]:
     """Scoring a file with words in order, compared with batches of 64 in the order of the file."""
-    model = sh.load(MODELS / "RNN.pt")
+    model = sh.load(MODELS / "RNN.pt")["network"]
     ids, classifier = model[0], model[1]
     rows_of = {id_: row for row, id_ in enumerate(classifier.ids_.tolist(), 2)}
     index = {word: rows_of.get(id_, 1) for word, id_ in ids.ids_.items()}

@@ -72,7 +72,7 @@ def test_exactly_the_same_predictions(model, reviews, device, same, tmp_path):
 
 
 def test_files_without_the_newest_parameters(saved, model, tmp_path):
-    """They have the defaults, as in the files of this project that are older."""
+    """They have what was done before there was a parameter."""
     content = pt_file.read(saved)
     for name in ("optimizer", "class_weight"):
         del last(content)["parameters"][name]
@@ -87,10 +87,21 @@ def test_files_without_the_newest_parameters(saved, model, tmp_path):
     assert load(tmp_path / "again.pt")[-1].trained_ == 0
     texts = ["A good film.", "", "bad"]
     assert (old.predict_proba(texts) == model.predict_proba(texts)).all()
-    for member in (load(ROOT / "models" / f"{name}.pt") for name in ("RNNSkip-report", "Blend")):
-        members = [one for _, one in getattr(member, "models", [("", member)])]
-        assert {one[-1].class_weight for one in members} == {None}
-        assert {one[-1].optimizer for one in members} == {"adam"}
+
+
+def test_older_files_of_words_in_order(glove, tmp_path):
+    """They had no pairs and no language model, which are the defaults now."""
+    plain = {"hidden_size": 2, "pair_size": 0, "pretraining_epochs": 0, "max_epochs": 1}
+    model = make_pipeline(TokenIds(glove), WordBiRNNClassifier(glove, **plain))
+    save(model.fit(["good film", "dull film"] * 18, [1, 0] * 18), tmp_path / "m.pt")
+    content = pt_file.read(tmp_path / "m.pt")
+    for name in ("pair_size", "pretraining_epochs"):
+        del last(content)["parameters"][name]
+    del last(content)["perplexity"]
+    pt_file.write(content, tmp_path / "old.pt")
+    old = load(tmp_path / "old.pt")
+    assert (old[-1].pair_size, old[-1].pretraining_epochs, old[-1].perplexity_) == (0, 0, [])
+    assert (old.predict_proba(["good"]) == model.predict_proba(["good"])).all()
 
 
 KINDS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)

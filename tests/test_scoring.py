@@ -553,7 +553,10 @@ def test_show(model, model_file, glove, tmp_path, capsys):
         assert part in shown
     texts, labels = ["good film", "bad dull film"] * 9, [1, 0] * 9
     for classifier, says in [
-        (WordBiRNNClassifier(glove, max_epochs=1, domain_size=2), "4 words, dimensions: 5"),
+        (
+            WordBiRNNClassifier(glove, max_epochs=1, domain_size=2, pair_size=3),
+            "4 words, dimensions: 5; 3 pairs, dimensions: 3",
+        ),
         (BagClassifier(max_epochs=1), "7 words and pairs, dimensions: 1"),
         (FeedForwardClassifier(max_epochs=1), "0 words, dimensions: 0"),  # it reads ids as features
     ]:
@@ -565,7 +568,8 @@ def test_show(model, model_file, glove, tmp_path, capsys):
         assert "embeddings" not in shown
     assert main(["show", "models/RNN.pt", "models/RNN-report.pt"]) == 0
     shown = capsys.readouterr().out
-    assert shown.count("\n  learned from: ") == shown.count("\n  trained: ") == 2
+    assert shown.count("learned from: 25,000 reviews, all there are; the figures are those") == 2
+    assert "\n  learned from: 20,034 reviews; 4,966 others chose the epoch\n" in shown
 
 
 LINES = "Good film\n\n \r\ncaf\xe9, bad\x85dull"
