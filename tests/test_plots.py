@@ -185,3 +185,9 @@ def test_six_models_have_colours():
     assert len(plots.calibration(LABELS, models).lines) == 7
     with pytest.raises(ValueError, match="7 models, but colours for 6"):
         plots.roc_curves(LABELS, models | {"one more": PROBABILITIES[1]})
+
+
+def test_perplexity():
+    assert figures.perplexity([5.0]) is None
+    (line,) = figures.perplexity([5.0, 3.0]).lines
+    assert line.get_xydata().tolist() == [[1, 5], [2, 3]]

@@ -43,8 +43,8 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
 
 
 def perplexity(values: list[float], ax: Axes | None = None) -> Axes | None:
-    """The perplexity of a language model by epoch; nothing without epochs."""
-    if not values:
+    """The perplexity of a language model by epoch; nothing where one epoch makes no line."""
+    if len(values) < 2:
         return None
     ax = plots.axes_or_new(ax)
     ax.plot(range(1, len(values) + 1), values, "o-", color=BLUE, label="training reviews")
