@@ -2,6 +2,7 @@
 of each fuzzing test: 100 in `make test`, 2,000 in `make fuzz`, which writes their counts."""
 
 import gc
+import sys
 import threading
 import time
 from collections import Counter, defaultdict
@@ -17,6 +18,9 @@ from hypothesis import HealthCheck, settings
 from sentiment_helpers import Glove, load_glove, load_reviews
 from sentiment_helpers.classifiers import base
 from sentiment_helpers.report.experiments import FIGURES
+
+# Without it, jsonschema does not compile a grammar of addresses, for seconds, when nbformat loads.
+sys.modules["rfc3987_syntax"] = None
 
 DEVICES = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
 RELIABILITY = Path(__file__).parents[1] / "benchmarks" / "RELIABILITY.md"

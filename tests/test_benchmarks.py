@@ -11,9 +11,15 @@ from benchmarks.recipe import packed_twin
 from sentiment_helpers import WordBiRNN, clean, tokens
 
 
+@pytest.fixture
+def few(reviews, monkeypatch):
+    """The stages take their reviews from those of all tests, which are read already."""
+    monkeypatch.setattr(stages, "bundled", lambda rows: reviews[:rows])
+
+
 @pytest.mark.parametrize("name", stages.STAGES)
-def test_stage(name):
-    lines = stages.STAGES[name](rows=80)
+def test_stage(name, few):
+    lines = stages.STAGES[name](rows=40)
     for line in lines:
         assert line.ours.seconds > 0
         assert row(line).count("|") == 8
@@ -23,7 +29,7 @@ def test_stage(name):
 @pytest.mark.parametrize(
     ("name", "part"), [("vectors", "words"), ("ids", "tokens"), ("scoring", "words")]
 )
-def test_stage_finds_a_difference(name, part, monkeypatch):
+def test_stage_finds_a_difference(name, part, few, monkeypatch):
     whole = getattr(recipe_text, part)
     monkeypatch.setattr(recipe_text, part, lambda review: whole(review)[1:])
     with pytest.raises(NotTheSame):

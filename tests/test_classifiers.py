@@ -105,7 +105,9 @@ def test_bit_for_bit_in_one_process_and_in_two(tmp_path):
     "classifier",
     [
         BiRNNClassifier(**QUICK | {"lr": 0.05, "max_epochs": 8}),
-        pytest.param(FeedForwardClassifier(lr=0.02, batch_size=16), marks=pytest.mark.slow),
+        pytest.param(
+            FeedForwardClassifier(lr=0.05, batch_size=16, max_epochs=8), marks=pytest.mark.slow
+        ),
     ],
     ids=lambda classifier: type(classifier).__name__,
 )

@@ -25,7 +25,7 @@ def texts(reviews):
     return reviews["review"][:200], reviews["label"][:200]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model():
     quick = BiRNNClassifier(num_layers=1, hidden_size=4, lr=0.02, max_epochs=3, batch_size=16)
     return make_pipeline(MeanEmbedding(load_glove()), quick)
@@ -64,7 +64,7 @@ def test_learning_curve(model, texts):
 
 
 def test_voting(model, texts):
-    linear = make_pipeline(MeanEmbedding(load_glove()), LogisticRegression())
+    linear = make_pipeline(model[0], LogisticRegression())
     vote = VotingClassifier([("network", model), ("linear", linear)], voting="soft").fit(*texts)
     parts = [fitted.predict_proba(texts[0]) for fitted in vote.estimators_]
     assert vote.predict_proba(texts[0]) == pytest.approx((parts[0] + parts[1]) / 2)
