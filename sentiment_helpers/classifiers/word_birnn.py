@@ -35,7 +35,7 @@ class WordBiRNNClassifier(NetworkClassifier):
     """Reads reviews word by word, as ids (N, T) from `TokenIds`, with vectors that it tunes.
 
     `fit` keeps the vectors of the words that occur at least `MIN_WORD_COUNT` times in its training
-    rows; all others are one unknown word. The defaults are those of `models/RNN.pt`.
+    rows; all others are one unknown word. The defaults made the network in `models/RNN.pt`.
 
     Args:
         embeddings: the `Glove` whose ids `TokenIds` gave.
