@@ -80,8 +80,7 @@ class BiRNN(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Logits (B,) of reviews `x` (B, T, D) float32, right-padded.
 
-        `lengths` (B,) int64 are the numbers of words, 1 to T; None means T words each. Padding
-        never changes a logit.
+        `lengths` (B,) int64 are the numbers of words, 1 to T; None: T. Padding changes no logit.
         """
         if self._reads_one_word(x):
             layers = [[*s.layers.values()] for s in (self.forward_stack, self.backward_stack)]
@@ -135,7 +134,7 @@ class WordBiRNN(nn.Module):
     """A `BiRNN` that takes ids and looks up their vectors.
 
     Args:
-        num_ids: V; id 0 is padding, 1 an unknown word.
+        num_ids: V; id 0 is padding, 1 an unknown word. All vectors start as zeros.
         input_size: the values of a word's vector.
         word_dropout: probability of reading a word as unknown in training, so without its pairs.
         pairs: from ids (B, T) to further values of each word, (B, T, `pairs.size`).
@@ -150,7 +149,8 @@ class WordBiRNN(nn.Module):
         self.body = BiRNN(input_size + (pairs.size if pairs else 0), **parameters)
         self.pairs = pairs
         self.word_dropout = Dropout(word_dropout)
-        self.embedding = nn.Embedding(num_ids, input_size, padding_idx=0)
+        zeros = torch.zeros(num_ids, input_size)
+        self.embedding = nn.Embedding.from_pretrained(zeros, freeze=False, padding_idx=0)
         self.open_forget_gates()
 
     @torch.no_grad()

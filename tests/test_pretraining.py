@@ -254,3 +254,10 @@ def test_saved_and_learned_again_from_all_rows(stories, tmp_path):
         pt_file.write(content, tmp_path / "wrong.pt")
         with pytest.raises(pt_file.CheckpointError, match="holds no model to load"):
             load(tmp_path / "wrong.pt")
+    content = pt_file.read(tmp_path / "again.pt")
+    weights = content["models"]["one"]["state_dict"]
+    for kind in (torch.float32, torch.int64):
+        weights["pairs.values"] = weights["pairs.values"].to(kind)
+        pt_file.write(content, tmp_path / "wrong.pt")
+        with pytest.raises(pt_file.CheckpointError, match="the weights are not those of"):
+            load(tmp_path / "wrong.pt")

@@ -27,8 +27,8 @@ class Bag(nn.Module):
     def __init__(self, idf: Tensor):
         super().__init__()
         self.register_buffer("idf", idf)
-        self.embedding = nn.Embedding(len(idf), 1, padding_idx=0)
-        nn.init.zeros_(self.embedding.weight)
+        zeros = torch.zeros(len(idf), 1)
+        self.embedding = nn.Embedding.from_pretrained(zeros, freeze=False, padding_idx=0)
         self.bias = nn.Parameter(torch.zeros(1))
 
     def forward(self, rows: Tensor) -> Tensor:

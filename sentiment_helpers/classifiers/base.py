@@ -198,11 +198,14 @@ class NetworkClassifier(LogOddsClassifier):
             raise ValueError(f"{len(weights)} weights are too few for {classifier.title}")
         with torch.device("meta"):  # shapes without values
             network = classifier.build_network()
-        shapes = ({name: w.shape for name, w in w.items()} for w in (weights, network.state_dict()))
-        if next(shapes) != next(shapes):
+        kinds = [
+            {n: (w.shape, "float" if w.is_floating_point() else w.dtype) for n, w in some.items()}
+            for some in (weights, network.state_dict())
+        ]
+        if kinds[0] != kinds[1]:
             raise ValueError(f"the weights are not those of {classifier.title}")
-        network = network.to_empty(device="cpu").float()
-        network.load_state_dict(weights)
+        values = {n: w.float() if w.is_floating_point() else w for n, w in weights.items()}
+        network.load_state_dict(values, assign=True)
         classifier.network_ = network.to(_device(classifier.device)).eval()
         classifier.history_ = pd.DataFrame(json.loads(state["history"])).set_index("epoch")
         check_range("best_epoch", state["best_epoch"], 1, len(classifier.history_))
