@@ -149,7 +149,7 @@ class WordBiRNN(nn.Module):
         self.body = BiRNN(input_size + (pairs.size if pairs else 0), **parameters)
         self.pairs = pairs
         self.word_dropout = Dropout(word_dropout)
-        zeros = torch.zeros(num_ids, input_size)
+        zeros = torch.zeros(num_ids, input_size)  # PyTorch would draw values, for seconds
         self.embedding = nn.Embedding.from_pretrained(zeros, freeze=False, padding_idx=0)
         self.open_forget_gates()
 

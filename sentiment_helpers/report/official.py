@@ -47,7 +47,8 @@ def run_official(path: str | os.PathLike) -> None:
         texts, y, rows = train["review"], train["label"].to_numpy(), np.arange(len(train))
         learn, choose = train_test_split(rows, test_size=0.05, stratify=y, random_state=1234)
         chosen, final = models(sh.load_glove(DATA["glove"])), {}
-        inputs = {features: features.fit_transform(texts) for features, _ in chosen.values()}
+        readers = {model[0] for model in chosen.values()}  # three models share one
+        inputs = {reader: reader.fit_transform(texts) for reader in readers}
         for name, model in chosen.items():
             features, classifier = model[0], model[1].set_params(verbose=True)
             X = inputs[features]
