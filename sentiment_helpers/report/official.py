@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -54,10 +55,12 @@ def run_official(path: str | os.PathLike) -> None:
             X = inputs[features]
             _finished(classifier.fit(X[learn], y[learn], validation=(X[choose], y[choose])))
             final[name] = make_pipeline(features, _finished(classifier.refit(X, y)))
+        log_odds = {n: model.decision_function(test["review"]) for n, model in final.items()}
         for pair in (("plain", "bag"), ("skip", "bag")):
             blend = sh.Blend([(n, chosen[n]) for n in pair]).fit(texts.iloc[choose], y[choose])
-            final[blend.title] = blend.set_params(models=[(n, final[n]) for n in pair])
-        positive = {n: model.predict_proba(test["review"])[:, 1] for n, model in final.items()}
+            both = np.column_stack([log_odds[n] for n in pair])
+            log_odds[blend.title] = blend.combine(both)
+        positive = {n: expit(values.astype(np.float64)) for n, values in log_odds.items()}
         table = scores_table(positive, test["label"].to_numpy(), against="bag").T
         table["source"] = f"official split; {len(train):,} teach, {len(test):,} test"
         published = pd.DataFrame(PUBLISHED, columns=["model", "accuracy", "source"])
