@@ -1,8 +1,9 @@
 # Each target sets up .venv by itself; a second run starts at once.
 PYTHON ?= python3
 BIN := .venv/bin
-# Waiting threads sleep instead of spinning: on busy cores, spinning makes training much slower.
-export OMP_WAIT_POLICY := PASSIVE
+# Waiting threads soon sleep: on busy cores, spinning makes training much slower. If they slept at
+# once, waking them would take longer than what they do, and a second thread would be no help.
+export GOMP_SPINCOUNT := 1000
 # Freed memory is kept for the next step: training on words in order takes a seventh less time.
 export MALLOC_TRIM_THRESHOLD_ := 4294967296
 export MALLOC_MMAP_THRESHOLD_ := 33554432
@@ -46,11 +47,12 @@ full: .venv/ready  ## both notebooks at their default parameters; the models go 
 	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
 	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
 
-study: .venv/ready  ## depths, skip connections and poolings with five seeds; resumes an earlier run
-	$(BIN)/python -m sentiment_helpers.report models/study.json
+study: .venv/ready  ## depths, poolings, and other seeds of the notebooks' networks; resumes
+	$(BIN)/python -m sentiment_helpers.report study models/study.json
+	$(BIN)/python -m sentiment_helpers.report seeds models/seeds.json
 
 official: .venv/ready  ## the official split of aclImdb, which is fetched unless it is in data/
-	$(BIN)/python -m sentiment_helpers.report --official models/official.json
+	$(BIN)/python -m sentiment_helpers.report official models/official.json
 
 PYTEST := $(BIN)/python -m pytest
 # A file's tests share trained models, so they stay in one process; the files keep their order.

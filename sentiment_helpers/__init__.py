@@ -13,7 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reviews": ["load_reviews", "split_reviews"],
         "text": ["clean", "tokens"],
         "glove": ["Glove", "load_glove"],
-        "features": ["MeanEmbedding", "TokenIds", "coverage"],
+        "features": ["MeanEmbedding", "TokenIds"],
         "networks": ["BiRNN", "WordBiRNN"],
         "classifiers.birnn": ["BiRNNClassifier"],
         "classifiers.word_birnn": ["WordBiRNNClassifier"],

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -181,28 +181,6 @@ class TokenIds(CorpusTransformer):
         transformer._check_parameters()
         transformer.ids_ = dict(zip(words, ids, strict=True))
         return transformer
-
-
-class Coverage(NamedTuple):
-    """How many words of some reviews a table of vectors has."""
-
-    words: int  # that `clean` leaves, repeated ones included
-    known: int  # of these
-    without: int  # reviews without a known word
-
-    @property
-    def share(self) -> float:
-        """Which part of the words is known; NaN if there are none."""
-        return self.known / self.words if self.words else float("nan")
-
-
-def coverage(texts: Iterable[str], glove: Glove) -> Coverage:
-    """How many words of `texts` are in `glove`; `ValueError` as in `MeanEmbedding.transform`."""
-    counts = np.zeros(3, np.int64)
-    for corpus in read(texts, clean):
-        places, _, known = corpus.places(glove.index)
-        counts += len(places), known.sum(), (known == 0).sum()
-    return Coverage(*counts.tolist())
 
 
 def check_range(name: str, value, low: float, high: float) -> None:

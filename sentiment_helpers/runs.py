@@ -39,7 +39,7 @@ CHOICES = {  # of other values than True and False
     "REPORT_CELL_TYPE": CELLS, "POOLING": POOLINGS, "SCHEDULE": ("constant", "linear"),
     "OPTIMIZER": OPTIMIZERS, "CLASS_WEIGHT": (None, "balanced"),
 }  # fmt: skip
-COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1), "SEARCH": (0, 10_000)}
+COUNTS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1)}
 # At most, for words in order.
 QUICK = {"max_epochs": 1, "max_length": 64, "pair_size": 0, "pretraining_epochs": 0}
 
@@ -253,7 +253,6 @@ def defaults(notebook: str) -> dict[str, object]:
         "SEED": 1234, "SEEDS": [1234, 1235, 1236, 1237, 1238], "TEST_DATA": None,
         "SAVE_TO": "runs",
     }  # fmt: skip
-    values |= {} if skip else {"SEARCH": 0}
     values |= {f"REPORT_{name.upper()}": getattr(report, name) for name in REPORT}
     return values | {name.upper(): getattr(words, name) for name in _word_parameters()}
 

@@ -118,22 +118,6 @@ def test_a_stopped_training_is_no_result(sets, tmp_path, monkeypatch):
     assert not kept.check_call_in_cache("gru-5", *sets, **FEW)
 
 
-def test_a_search_sorts_its_trials(sets, monkeypatch):
-    """It uses the classifier's other parameters, and leaves the classifier as it is."""
-    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # to start processes would take seconds
-    classifier = experiments.classifier("gru-5", max_epochs=1, verbose=True)
-    before = classifier.get_params()
-    rows = [values[:100] for values in sets[0]]
-    table = experiments.search(classifier, *rows, trials=2)
-    assert len(table) == 2
-    assert {"cell_type", "num_layers", "hidden_size", "dropout", "lr"} <= set(table)
-    assert table["mean_test_score"].is_monotonic_decreasing
-    assert table["mean_test_score"].between(0.3, 0.9).all()
-    assert classifier.get_params() == before
-    again = experiments.search(classifier, *rows, trials=2)
-    assert again.drop(columns="mean_fit_time").equals(table.drop(columns="mean_fit_time"))
-
-
 def test_the_first_assignment_learns(reviews):
     model = experiments.tfidf_logistic_regression()
     model.fit(reviews["review"][:1500], reviews["label"][:1500])

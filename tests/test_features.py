@@ -12,7 +12,6 @@ from sentiment_helpers import (
     MeanEmbedding,
     TokenIds,
     clean,
-    coverage,
     features,
     load_glove,
     tokens,
@@ -56,13 +55,6 @@ def test_values_are_those_that_float16_can_hold():
     assert len(embedding.glove_.words) == features.FREQUENT_WORDS
 
 
-def test_coverage(glove):
-    covered = coverage(["good good film", "zzz dull", "zzz yyy", ""], glove)
-    assert covered == (7, 4, 2)
-    assert covered.share == 4 / 7
-    assert np.isnan(coverage([], glove).share)
-
-
 def test_a_table_of_one_column_is_its_texts(glove):
     table = pd.DataFrame({"review": ["good film", "bad", "zzz"]}, index=["a", "b", "a"])
     for kind in (MeanEmbedding(glove), TokenIds(glove, 3)):
@@ -73,9 +65,6 @@ def test_a_table_of_one_column_is_its_texts(glove):
             for method in (kind.fit, kind.transform, kind.fit_transform):
                 with pytest.raises(ValueError, match="one column of texts is needed, not "):
                     method(wrong)
-    assert coverage(table, glove) == coverage(table["review"], glove)
-    with pytest.raises(ValueError, match="one column of texts is needed, not "):
-        coverage(table.assign(label=1), glove)
 
 
 def test_refused(glove):
@@ -179,7 +168,6 @@ def test_everything_works_without_the_fast_reader(reviews, monkeypatch):
             yield transformer.fit_transform(texts)
             yield from transformer.fit(texts).transform_counted(texts)
             yield from transformer.transform_counted([])
-        yield np.array(coverage(texts, glove))
 
     def read(texts, words_of):
         words = [word for text in texts for word in [*words_of(text), "\n"]]

@@ -11,7 +11,7 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from sentiment_helpers import evaluate, intervals, metrics
-from sentiment_helpers.report.statistics import holm, mcnemar, paired_difference
+from sentiment_helpers.report.comparisons import holm, mcnemar, paired_difference
 
 
 def test_evaluate_by_hand():

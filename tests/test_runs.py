@@ -75,7 +75,6 @@ MISTAKES = [
     ({"SEEDS": [1, "2"]}, "a number in SEEDS is '2'; it must be a whole number from 0 to "),
     ({"SEED": -1}, "SEED is -1; it must be a whole number from 0 to 4,294,967,295"),
     ({"SEED": True}, "SEED is True; it must be a whole number from 0 to "),
-    ({"SEARCH": 1.5}, "SEARCH is 1.5; it must be a whole number from 0 to 10,000"),
     ({"CELL_TYPE": "lstn"}, "CELL_TYPE is 'lstn'; it must be 'rnn' or 'lstm' or 'gru'"),
     ({"CELL_TYPE": ["gru"]}, "CELL_TYPE is ['gru']; it must be 'rnn' or 'lstm' or 'gru'"),
     ({"REPORT_CELL_TYPE": None}, "REPORT_CELL_TYPE is None; it must be 'rnn' or"),
@@ -172,7 +171,7 @@ def test_all_mistakes_are_said_together(files):
         {"REVIEWS": "{here}/folder"},
         {"REVIEWS": "aclImdb", "GLOVE": "glove.6B.300d"},
         {"GLOVE": "{here}/good.csv"},
-        {"LR": 1, "MAX_NORM": 2, "CLASS_WEIGHT": "balanced", "SEARCH": 3},
+        {"LR": 1, "MAX_NORM": 2, "CLASS_WEIGHT": "balanced"},
     ],
 )
 def test_parameters_without_a_mistake(changes, files):

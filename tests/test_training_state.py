@@ -364,7 +364,7 @@ def test_what_is_no_path_is_refused(value):
 def test_what_is_no_archive_is_refused(path):
     run(resume=path)
     content = path.read_bytes()
-    for damaged in (b"", b"text", content[:-5], content[:5000] + b"?" + content[5001:]):
+    for damaged in (b"", b"text", content[:-5], content.replace(b"fingerprint", b"fingerprinT")):
         path.write_bytes(damaged)
         with pytest.raises(pt_file.CheckpointError, match="state"):
             run(resume=path)

@@ -6,15 +6,11 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from joblib import Memory, Parallel, delayed
-from scipy.stats import loguniform
-from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 from tqdm import tqdm
@@ -100,24 +96,6 @@ def run_all(
         text = "{title}: {epochs} epochs, accuracy {valid_accuracy:.3f}"
         bar.set_postfix_str(text.format(**row))
     return pd.DataFrame(rows)
-
-
-def search(classifier: BiRNNClassifier, X: np.ndarray, y: np.ndarray, trials: int) -> pd.DataFrame:
-    """`RandomizedSearchCV` of `trials` hyperparameters of `classifier` with three folds of
-    features `X` (N, D) and labels `y` (N,): a row for each, the best first."""
-    choices = {
-        "cell_type": ["rnn", "lstm", "gru"], "num_layers": [1, 2, 3, 5, 8],
-        "hidden_size": [8, 16, 32, 64], "dropout": [0.0, 0.05, 0.2],
-        "lr": loguniform(1e-4, 1e-2),
-    }  # fmt: skip
-    found = RandomizedSearchCV(
-        clone(classifier).set_params(verbose=False), choices, n_iter=trials, cv=3, n_jobs=-1,
-        random_state=classifier.random_state,
-    ).fit(X, y)  # fmt: skip
-    table = pd.DataFrame(found.cv_results_["params"])
-    for name in ("mean_test_score", "std_test_score", "mean_fit_time"):
-        table[name] = found.cv_results_[name]
-    return table.sort_values("mean_test_score", ascending=False)
 
 
 def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:

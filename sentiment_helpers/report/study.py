@@ -1,7 +1,5 @@
 """The study: depths, skip connections and poolings on words in order, with several seeds."""
 
-import json
-import logging
 import os
 import time
 from pathlib import Path
@@ -20,8 +18,8 @@ from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
 from sentiment_helpers.report import experiments
+from sentiment_helpers.report.results_file import read_results, write_results
 from sentiment_helpers.reviews import load_reviews, split_reviews
-from sentiment_helpers.storage.files import FileError, written_whole
 
 DEPTHS = (2, 4, 8, 14)
 SEEDS = (1, 2, 3, 4, 5)
@@ -40,8 +38,7 @@ DATA = {
     "max_length": MAX_LENGTH, "parameters": SHARED,
 }  # fmt: skip
 PARAMETERS = ("num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
-COLUMNS = (*PARAMETERS, "best_epoch", "loss", "accuracy", "roc_auc", "seconds", "gradients")
-_log = logging.getLogger(__name__)
+COLUMNS = [*PARAMETERS, "best_epoch", "loss", "accuracy", "roc_auc", "seconds", "gradients"]
 
 
 def trainings() -> list[dict]:
@@ -55,46 +52,26 @@ def trainings() -> list[dict]:
 def run_study(path: str | os.PathLike) -> None:
     """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores, and
     write the file after each one. All use training reviews only, never the held-out ones.
-    `FileError` if `path` is no study or one with other settings, `OSError` if it cannot be used."""
+    Errors as in `read_results` and `write_results`."""
     done = read_study(path).to_dict("records") if Path(path).exists() else []
     finished = [{name: one[name] for name in PARAMETERS} for one in done]
-    _write(path, done)  # fails now, not after the first training
+    write_results(path, DATA, done)  # fails now, not after the first training
     sets = _sets()
     jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
     results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
     for result in tqdm(results, total=len(jobs), unit="training"):
         done.append(result)
-        _write(path, done)
+        write_results(path, DATA, done)
 
 
 def read_study(path: str | os.PathLike) -> pd.DataFrame:
-    """A row for each training in a file from `run_study`, with the same errors. Empty, with a
-    logged message, if there is no such file.
+    """A row for each training in a file from `run_study`, as `read_results`.
 
     Columns: `PARAMETERS`; `best_epoch`; `loss`, `accuracy` and `roc_auc` on the `VALID_ROWS`;
     `seconds` of training, with other trainings on the other cores; `gradients`, the
     `gradient_norms` of the forward stack's input weights before training.
     """
-    if not Path(path).exists():
-        _log.warning("%s is not there: `make study` writes it", path)
-        return pd.DataFrame(columns=COLUMNS)
-    try:
-        content = json.loads(Path(path).read_text("utf-8"))
-        same = content["data"] == DATA
-        rows = [[one[name] for name in COLUMNS] for one in content["results"] if same]
-    except (ValueError, TypeError, KeyError):
-        raise FileError(f"{path} is no study: give another file") from None
-    if not same:
-        raise FileError(f"{path} is a study with other settings: move it away to start a new one")
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _write(path: str | os.PathLike, results: list[dict]) -> None:
-    """Write the file completely or not at all."""
-    lines = ",\n".join(map(json.dumps, results))  # a line each
-    text = f'{{"data": {json.dumps(DATA)},\n"results": [\n{lines}\n]}}\n'
-    with written_whole(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    return read_results(path, DATA, COLUMNS, "study")
 
 
 def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:

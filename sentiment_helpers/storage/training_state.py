@@ -1,17 +1,17 @@
 """The state of a training in a file, from which an interrupted training continues."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import joblib
 import torch
 from torch import Tensor, nn
 
 from sentiment_helpers.storage import pt_file
 
 FORMAT = "sentiment_helpers training"
-VERSION = 3
+VERSION = 4
 
 
 class StateFile:
@@ -89,20 +89,17 @@ class StateFile:
 def fingerprint(
     network: nn.Module, tensors: Iterable[Tensor | None], settings: Iterable[object]
 ) -> str:
-    """SHA-256 of all that decides a training: the network with its weights, the tensors of its
-    rows, its settings, and the number of threads."""
-    digest = hashlib.sha256(repr((*settings, torch.get_num_threads())).encode())
+    """A hash of all that decides a training: the network with its weights, the tensors of its rows,
+    its settings, and the number of threads."""
+    modules = []
     for name, module in network.named_modules():
         # Settings that are not in the weights, such as dropout; the training mode does not count.
         plain = {k: v for k, v in vars(module).items() if isinstance(v, bool | int | float | str)}
-        plain.pop("training", None)
-        digest.update(repr((name, type(module).__name__, plain)).encode())
+        modules.append((name, type(module).__name__, plain | {"training": None}))
     weights = network.state_dict(keep_vars=True)  # which of them are trained counts, too
-    for name, tensor in [*weights.items(), *enumerate(tensors)]:
-        if tensor is None:
-            digest.update(repr((name, None)).encode())
-            continue
-        described = (name, tensor.dtype, tensor.device.type, tensor.shape, tensor.requires_grad)
-        digest.update(repr(described).encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    tensors = [None if t is None else _described(t) for t in [*weights.values(), *tensors]]
+    return joblib.hash([*settings, torch.get_num_threads(), modules, [*weights], tensors])
+
+
+def _described(tensor: Tensor) -> tuple:
+    return tensor.detach().cpu().numpy(), tensor.device.type, tensor.requires_grad
