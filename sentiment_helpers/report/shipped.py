@@ -84,17 +84,17 @@ def run_seeds(path: str | os.PathLike) -> None:
     write_results(path, BUNDLED, done)  # fails now, not after the first training
     sets = sh.split_reviews(sh.load_reviews(BUNDLED["reviews"]))
     jobs = [(name, seed) for seed in SEEDS for name in ("skip", "plain")]
-    jobs = [delayed(train)(*job, *sets) for job in jobs if job not in finished]
+    jobs = [delayed(_rows_of_seed)(*job, *sets) for job in jobs if job not in finished]
     results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
     for rows in tqdm(results, total=len(jobs), unit="training"):
         done += [row for row in rows if row not in done]  # each has a row for the bag
         write_results(path, BUNDLED, done)
 
 
-def train(name: str, random_state: int, train: pd.DataFrame, held_out: pd.DataFrame) -> list[dict]:
+def _rows_of_seed(name: str, random_state: int, train: pd.DataFrame, test: pd.DataFrame) -> list:
     """Train one of `models` and the bag; their rows, and their blend's, of `read_seeds`."""
-    all_models = models(sh.load_glove(BUNDLED["glove"]), random_state)
-    table = measured({name: all_models[name] for name in ("bag", name)}, train, held_out)
+    both = models(sh.load_glove(BUNDLED["glove"]), random_state)
+    table = measured({one: both[one] for one in ("bag", name)}, train, test)
     table = table.assign(random_state=random_state).astype(dict.fromkeys(FIGURES, float))
     return table[["model", "random_state", *FIGURES]].to_dict("records")
 
