@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pandas as pd
+from joblib import Parallel
+from tqdm import tqdm
 
 from sentiment_helpers.storage.files import FileError, written_whole
 
@@ -19,6 +21,15 @@ def write_results(path: str | os.PathLike, data: dict, results: list[dict]) -> N
     text = f'{{"data": {json.dumps(data)},\n"results": [\n{lines}\n]}}\n'
     with written_whole(path) as temporary:
         temporary.write_text(text, "utf-8")
+
+
+def run_jobs(path: str | os.PathLike, data: dict, done: list[dict], jobs: list[tuple]) -> None:
+    """Run joblib's `jobs`, each of which gives a list of results, in parallel on all cores. The
+    file, which has those that are `done`, is written after each job."""
+    results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
+    for some in tqdm(results, total=len(jobs), unit="training"):
+        done += [result for result in some if result not in done]
+        write_results(path, data, done)
 
 
 def read_results(

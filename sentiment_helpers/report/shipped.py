@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.special import expit
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
-from tqdm import tqdm
 
 import sentiment_helpers as sh
 from sentiment_helpers.report.comparisons import scores_table
-from sentiment_helpers.report.results_file import read_results, write_results
+from sentiment_helpers.report.results_file import read_results, run_jobs, write_results
 from sentiment_helpers.storage.files import written_whole
 
 SEEDS = (1, 2, 3)
@@ -85,10 +84,7 @@ def run_seeds(path: str | os.PathLike) -> None:
     sets = sh.split_reviews(sh.load_reviews(BUNDLED["reviews"]))
     jobs = [(name, seed) for seed in SEEDS for name in ("skip", "plain")]
     jobs = [delayed(_rows_of_seed)(*job, *sets) for job in jobs if job not in finished]
-    results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
-    for rows in tqdm(results, total=len(jobs), unit="training"):
-        done += [row for row in rows if row not in done]  # each has a row for the bag
-        write_results(path, BUNDLED, done)
+    run_jobs(path, BUNDLED, done, jobs)  # both networks of a seed have a row for its bag
 
 
 def _rows_of_seed(name: str, random_state: int, train: pd.DataFrame, test: pd.DataFrame) -> list:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.model_selection import train_test_split
-from tqdm import tqdm
 
 from sentiment_helpers.classifiers.initial_weights import untrained
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
@@ -18,7 +17,7 @@ from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
 from sentiment_helpers.report import experiments
-from sentiment_helpers.report.results_file import read_results, write_results
+from sentiment_helpers.report.results_file import read_results, run_jobs, write_results
 from sentiment_helpers.reviews import load_reviews, split_reviews
 
 DEPTHS = (2, 4, 8, 14)
@@ -58,10 +57,7 @@ def run_study(path: str | os.PathLike) -> None:
     write_results(path, DATA, done)  # fails now, not after the first training
     sets = _sets()
     jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
-    results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
-    for result in tqdm(results, total=len(jobs), unit="training"):
-        done.append(result)
-        write_results(path, DATA, done)
+    run_jobs(path, DATA, done, jobs)
 
 
 def read_study(path: str | os.PathLike) -> pd.DataFrame:
@@ -74,8 +70,8 @@ def read_study(path: str | os.PathLike) -> pd.DataFrame:
     return read_results(path, DATA, COLUMNS, "study")
 
 
-def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
-    """Train one network on `rows`, measure it on `valid`, both (ids, labels); `COLUMNS` by name.
+def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> list[dict]:
+    """Train one network on `rows`, measure it on `valid`, both (ids, labels): one row of `COLUMNS`.
     The column `gradients` comes from the first `GRADIENT_ROWS`."""
     start = time.perf_counter()
     classifier = WordBiRNNClassifier(embeddings=glove, **GLOVE_ALONE | SHARED | parameters).fit(
@@ -91,7 +87,7 @@ def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
     ids, labels = (torch.tensor(values[:GRADIENT_ROWS]) for values in rows)
     norms = pd.Series(experiments.gradient_norms(network, ids, labels.float()))
     norms = norms.filter(regex=experiments.INPUT_WEIGHTS, axis=0)
-    return parameters | {
+    found = {
         "best_epoch": classifier.best_epoch_,
         "loss": round(scores.loss, 6),
         "accuracy": scores.accuracy,
@@ -99,6 +95,7 @@ def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> dict:
         "seconds": round(seconds, 1),
         "gradients": {k.removeprefix("body."): float(f"{v:.4g}") for k, v in norms.items()},
     }
+    return [parameters | found]
 
 
 def _sets() -> tuple[Glove, tuple, tuple]:
