@@ -1,12 +1,6 @@
 # Each target sets up .venv by itself; a second run starts at once.
 PYTHON ?= python3
 BIN := .venv/bin
-# Waiting threads soon sleep: on busy cores, spinning makes training much slower. If they slept at
-# once, waking them would take longer than what they do, and a second thread would be no help.
-export GOMP_SPINCOUNT := 1000
-# Freed memory is kept for the next step: training on words in order takes a seventh less time.
-export MALLOC_TRIM_THRESHOLD_ := 4294967296
-export MALLOC_MMAP_THRESHOLD_ := 33554432
 NOTEBOOKS := 1_stacked_birnn 2_skip_birnn
 # Of a progress bar, only the last state is kept; of the box for one's own review, nothing.
 NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True \
@@ -18,20 +12,24 @@ ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 .PHONY: run full study official test slow oldest fuzz lab bench notebooks
 .DELETE_ON_ERROR:
 
+# Without its settings, each kernel would warn that it talks to this machine over TCP.
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.12 …"; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@mkdir -p .venv/etc/ipython
+	@echo '{"IPKernelApp": {"log_level": "CRITICAL"}}' > .venv/etc/ipython/ipython_kernel_config.json
 	@touch $@
 
-# Both notebooks, with PARAMETERS instead of the defaults.
+# Both notebooks, with PARAMETERS instead of the defaults. What cells print goes to the terminal:
+# with papermill's `--log-output`, each state of a progress bar would be a line of its own there.
 define execute
 	@mkdir -p runs
 	@for name in $(NOTEBOOKS); do \
-		$(BIN)/papermill --engine headings --no-progress-bar --stdout-file /dev/stdout \
-			--cwd notebooks $(PARAMETERS) notebooks/$$name.ipynb runs/$$name.ipynb && \
+		$(BIN)/papermill --no-progress-bar --stdout-file /dev/stdout --cwd notebooks \
+			$(PARAMETERS) notebooks/$$name.ipynb runs/$$name.ipynb && \
 		$(NBCONVERT) --to html runs/$$name.ipynb || exit 1; \
 	done
 endef
@@ -48,11 +46,11 @@ full: .venv/ready  ## both notebooks at their default parameters; the models go 
 	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
 
 study: .venv/ready  ## depths, poolings, and other seeds of the notebooks' networks; resumes
-	$(BIN)/python -m sentiment_helpers.report study models/study.json
-	$(BIN)/python -m sentiment_helpers.report seeds models/seeds.json
+	$(BIN)/python -m sentiment_report study models/study.json
+	$(BIN)/python -m sentiment_report seeds models/seeds.json
 
 official: .venv/ready  ## the official split of aclImdb, which is fetched unless it is in data/
-	$(BIN)/python -m sentiment_helpers.report official models/official.json
+	$(BIN)/python -m sentiment_report official models/official.json
 
 PYTEST := $(BIN)/python -m pytest
 # A file's tests share trained models, so they stay in one process; the files keep their order.
@@ -60,22 +58,23 @@ PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder --durations=5
 
 test: .venv/ready  ## lint and all tests but the slow ones
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(PYTEST) $(PARALLEL) -m "not slow" --cov=sentiment_helpers --cov-fail-under=95
+	$(PYTEST) $(PARALLEL) -m "not slow" --cov=sentiment_helpers --cov=sentiment_report \
+		--cov-fail-under=95
 
 slow: .venv/ready  ## the slow tests: killed processes, memory, clusters, the notebooks in Colab
 	$(PYTEST) $(PARALLEL) -m slow
 
 # Every `name>=version` in pyproject.toml is installed as `name==version`. The files left out need
-# other tools: papermill, a browser, gensim.
+# other tools: papermill, gensim.
 OLDEST := .venv-oldest/bin/python
-LEFT_OUT := $(foreach name,benchmarks browser headings notebooks,--ignore tests/test_$(name).py)
+LEFT_OUT := $(foreach name,benchmarks notebooks,--ignore tests/test_$(name).py)
 
 .venv-oldest/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-oldest
 	@grep -oE '"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+"' pyproject.toml | \
 		sed -E 's/"|\[.*\]//g; s/>=/==/' > .venv-oldest/lowest.txt
 	$(OLDEST) -m pip install --quiet --constraint .venv-oldest/lowest.txt --editable '.[cluster]' \
-		pytest pytest-xdist hypothesis statsmodels nbformat
+		pytest pytest-xdist hypothesis nbformat
 	@touch $@
 
 oldest: .venv-oldest/ready  ## the tests of the package, in the oldest versions that it allows

@@ -4,13 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.patches import FancyArrowPatch
 
 from sentiment_helpers import plots
-from sentiment_helpers.networks import layer_numbers
 from sentiment_helpers.plots import BLUE, GREEN, GREY, METRICS, ORANGE
-from sentiment_helpers.report.experiments import INPUT_WEIGHTS, report_table
-from sentiment_helpers.report.study import DEPTHS
+from sentiment_report.experiments import INPUT_WEIGHTS, report_table
+from sentiment_report.study import DEPTHS
 
 
 def comparison(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -32,28 +30,18 @@ def comparison(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -> Axes:
     """Gradient norms of the forward stack's input weights, layer by layer. `norms` holds results of
-    `experiments.gradient_norms` for up to six networks, by name."""
+    `experiments.gradient_norms`, by the network's name."""
     ax = plots.axes_or_new(ax)
-    for name, (colour, marker) in plots.styles(norms).items():
-        drawn = pd.Series(norms[name], dtype=float).filter(regex=INPUT_WEIGHTS, axis=0)
+    for name, values in norms.items():
+        drawn = pd.Series(values, dtype=float).filter(regex=INPUT_WEIGHTS, axis=0)
         layers = [int(weight.split(".")[-2]) for weight in drawn.index]
-        ax.plot(layers, drawn, color=colour, marker=marker, label=name)
+        ax.plot(layers, drawn, marker="o", label=name)
     ax.set(xlabel="layer (1 reads the review)", ylabel="gradient norm of weight_ih", yscale="log")
     return plots.over_whole_numbers(ax)
 
 
-def perplexity(values: list[float], ax: Axes | None = None) -> Axes | None:
-    """The perplexity of a language model by epoch; nothing where one epoch makes no line."""
-    if len(values) < 2:
-        return None
-    ax = plots.axes_or_new(ax)
-    ax.plot(range(1, len(values) + 1), values, "o-", color=BLUE, label="training reviews")
-    ax.set(xlabel="epoch of the language model", ylabel="perplexity")
-    return plots.over_whole_numbers(ax)
-
-
 def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy of plain and skip networks in a `read_study` table over the number of layers: a
+    """Accuracy of plain and skip networks in the study's table over the number of layers: a
     mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
     kinds = ((False, "plain", BLUE, "o", -0.12), (True, "skip", ORANGE, "s", 0.12))
@@ -67,19 +55,6 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def poolings(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy of each pooling in a `read_study` table: a mark for each seed, a bar at the mean."""
-    ax = plots.axes_or_new(ax)
-    groups = results.query("num_layers not in @DEPTHS").groupby("pooling", sort=False)
-    for number, (_, accuracies) in enumerate(groups["accuracy"]):
-        ax.plot([number] * len(accuracies), accuracies, "o", color=BLUE, markersize=5)
-        ax.hlines(accuracies.mean(), number - 0.3, number + 0.3, color=ORANGE)
-    ax.set_xticks(range(len(groups)), [name for name, _ in groups])
-    ax.set(xlabel="pooling", ylabel=METRICS["accuracy"])
-    ax.grid(axis="y", alpha=0.3)
-    return ax
-
-
 def roc_and_calibration(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> np.ndarray:
     """ROC curves and calibration in one figure; returns its Axes."""
     _, axes = plt.subplots(1, 2, figsize=(12, 5.5), layout="constrained")
@@ -88,18 +63,8 @@ def roc_and_calibration(labels: np.ndarray, probabilities: dict[str, np.ndarray]
     return axes
 
 
-def losses(histories: dict[str, pd.DataFrame]) -> np.ndarray:
-    """Losses of several trainings side by side, by name; returns an array of Axes."""
-    _, axes = plt.subplots(
-        1, len(histories), figsize=(13, 4.5), sharey=True, layout="constrained", squeeze=False
-    )
-    for ax, (name, history) in zip(axes.flat, histories.items(), strict=True):
-        plots.learning_curve(history, "loss", ax).set_title(name)
-    return axes.flat[:]
-
-
 def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
-    """`gradient_norms` of plain and skip networks in a `read_study` table, for each depth: the
+    """`gradient_norms` of plain and skip networks in the study's table, for each depth: the
     geometric means over the seeds."""
     _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
@@ -114,28 +79,22 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
 def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None) -> Axes:
     """The two stacks of a `BiRNN` from bottom to top, with its skip connections as arcs."""
     ax = plots.axes_or_new(ax, figsize=(7, 1.5 + 0.42 * num_layers))
-    numbers = layer_numbers(num_layers, skip_connections)
-    top = len(numbers) + 1
+    numbers = range(1, num_layers + 1, 2 if skip_connections else 1)
+    top, box = len(numbers) + 1, {"boxstyle": "round,pad=0.3", "facecolor": "white"}
+    centred, arrow = {"ha": "center", "va": "center"}, {"arrowstyle": "-|>", "color": GREY}
     for x, side, name, colour in ((1, -1, "forward", BLUE), (3, 1, "backward", ORANGE)):
         for height, number in enumerate(numbers, 1):
-            skip = skip_connections and number > 1
-            _box(ax, x, height, f"{name} layer {number}" + " + layer 1" * skip, colour, fontsize=9)
-            _arrow(ax, (x if height > 1 else 2, height - 0.8), (x, height - 0.2))
+            skip, below = skip_connections and number > 1, x if height > 1 else 2
+            ax.annotate("", (x, height - 0.2), (below, height - 0.8), arrowprops=arrow)
             if skip:
-                _arrow(ax, (x + 0.62 * side, 1), (x + 0.62 * side, height), GREEN, 0.25 * side)
-        _arrow(ax, (x, top - 0.8), (2, top - 0.2))
-    _box(ax, 2, 0, "review: T word vectors (B, T, D), dropout")
-    _box(ax, 2, top, "both last states (B, 2H) → linear → logit (B,)")
+                arc = {"connectionstyle": f"arc3,rad={0.25 * side}", "color": GREEN}
+                at = x + 0.62 * side
+                ax.annotate("", (at, height), (at, 1), arrowprops=arrow | arc)
+            text = f"{name} layer {number}" + " + layer 1" * skip
+            ax.text(x, height, text, fontsize=9, bbox=box | {"edgecolor": colour}, **centred)
+        ax.annotate("", (2, top - 0.2), (x, top - 0.8), arrowprops=arrow)
+    ax.text(2, 0, "review: T word vectors (B, T, D), dropout", bbox=box, **centred)
+    ax.text(2, top, "both last states (B, 2H) → linear → logit (B,)", bbox=box, **centred)
     ax.set(xlim=(-0.3, 4.3), ylim=(-0.5, top + 0.5))
     ax.axis("off")
     return ax
-
-
-def _box(ax: Axes, x: float, y: float, text: str, colour: str = "black", **style) -> None:
-    box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": colour}
-    ax.text(x, y, text, ha="center", va="center", bbox=box, **style)
-
-
-def _arrow(ax: Axes, start: tuple, end: tuple, colour: str = GREY, bend: float = 0.0) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 10, "connectionstyle": f"arc3,rad={bend}"}
-    ax.add_patch(FancyArrowPatch(start, end, color=colour, **style))

@@ -2,23 +2,22 @@
 
 import os
 import time
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import torch
-from joblib import delayed
 from sklearn.model_selection import train_test_split
 
-from sentiment_helpers.classifiers.initial_weights import untrained
+from sentiment_helpers.classifiers import untrained
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.features import TokenIds
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
-from sentiment_helpers.report import experiments
-from sentiment_helpers.report.results_file import read_results, run_jobs, write_results
 from sentiment_helpers.reviews import load_reviews, split_reviews
+from sentiment_report import experiments
+from sentiment_report.results_file import ResultsFile
 
 DEPTHS = (2, 4, 8, 14)
 SEEDS = (1, 2, 3, 4, 5)
@@ -37,7 +36,10 @@ DATA = {
     "max_length": MAX_LENGTH, "parameters": SHARED,
 }  # fmt: skip
 PARAMETERS = ("num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
+# `loss`, `accuracy` and `roc_auc` are of the `VALID_ROWS`; `gradients`: `gradient_norms` of the
+# forward stack's input weights before training, from the first `GRADIENT_ROWS`.
 COLUMNS = [*PARAMETERS, "best_epoch", "loss", "accuracy", "roc_auc", "seconds", "gradients"]
+RESULTS = ResultsFile("study", DATA, COLUMNS)
 
 
 def trainings() -> list[dict]:
@@ -49,34 +51,17 @@ def trainings() -> list[dict]:
 
 
 def run_study(path: str | os.PathLike) -> None:
-    """Run the `trainings` that the file `path` does not contain yet, in parallel on all cores, and
-    write the file after each one. All use training reviews only, never the held-out ones.
-    Errors as in `read_results` and `write_results`."""
-    done = read_study(path).to_dict("records") if Path(path).exists() else []
-    finished = [{name: one[name] for name in PARAMETERS} for one in done]
-    write_results(path, DATA, done)  # fails now, not after the first training
-    sets = _sets()
-    jobs = [delayed(train)(one, *sets) for one in trainings() if one not in finished]
-    run_jobs(path, DATA, done, jobs)
+    """Run the `trainings` that the file `path` lacks. All use training reviews only, never the
+    held-out ones. Errors as in `ResultsFile`."""
+    RESULTS.run_missing(path, train, trainings())
 
 
-def read_study(path: str | os.PathLike) -> pd.DataFrame:
-    """A row for each training in a file from `run_study`, as `read_results`.
-
-    Columns: `PARAMETERS`; `best_epoch`; `loss`, `accuracy` and `roc_auc` on the `VALID_ROWS`;
-    `seconds` of training, with other trainings on the other cores; `gradients`, the
-    `gradient_norms` of the forward stack's input weights before training.
-    """
-    return read_results(path, DATA, COLUMNS, "study")
-
-
-def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> list[dict]:
-    """Train one network on `rows`, measure it on `valid`, both (ids, labels): one row of `COLUMNS`.
-    The column `gradients` comes from the first `GRADIENT_ROWS`."""
+def train(parameters: dict) -> list[dict]:
+    """Train one network and measure it: one row of `COLUMNS`."""
+    glove, rows, valid = _sets()
     start = time.perf_counter()
-    classifier = WordBiRNNClassifier(embeddings=glove, **GLOVE_ALONE | SHARED | parameters).fit(
-        *rows, validation=valid
-    )
+    classifier = WordBiRNNClassifier(embeddings=glove, **GLOVE_ALONE | SHARED | parameters)
+    classifier.fit(*rows, validation=valid)
     seconds = time.perf_counter() - start
     scores = evaluate(valid[1], classifier.predict_proba(valid[0])[:, 1])
     shape = parameters | {"cell_type": SHARED["cell_type"]}
@@ -87,17 +72,17 @@ def train(parameters: dict, glove: Glove, rows: tuple, valid: tuple) -> list[dic
     ids, labels = (torch.tensor(values[:GRADIENT_ROWS]) for values in rows)
     norms = pd.Series(experiments.gradient_norms(network, ids, labels.float()))
     norms = norms.filter(regex=experiments.INPUT_WEIGHTS, axis=0)
-    found = {
+    return [parameters | {
         "best_epoch": classifier.best_epoch_,
         "loss": round(scores.loss, 6),
         "accuracy": scores.accuracy,
         "roc_auc": round(scores.roc_auc, 6),
         "seconds": round(seconds, 1),
-        "gradients": {k.removeprefix("body."): float(f"{v:.4g}") for k, v in norms.items()},
-    }
-    return [parameters | found]
+        "gradients": {n.removeprefix("body."): float(f"{v:.4g}") for n, v in norms.items()},
+    }]  # fmt: skip
 
 
+@cache
 def _sets() -> tuple[Glove, tuple, tuple]:
     """The vectors, and (ids, labels) for training and for measuring."""
     rows, _ = split_reviews(load_reviews(DATA["reviews"]))

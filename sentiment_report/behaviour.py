@@ -3,12 +3,14 @@
 
 import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
 
-# What a slot holds. Of "a/b", the text has a; the other text, which must be read alike, has b.
+# What a slot in `behaviour.csv` holds. Of "a/b", the text has a; the other text, which must be read
+# alike, has b.
 WORDS = {
     "film": "film, movie",
     "good": "good, convincing, gripping, touching",
@@ -28,37 +30,15 @@ WORDS = {
     "wonderful": "wnoderful/wonderful, brililant/brilliant, fantsatic/fantastic",
     "terrible": "terirble/terrible, horirble/horrible, pahtetic/pathetic",
 }
-# A kind, a positive sentence, a negative one.
-TEMPLATES = """\
-no negation | The {film} is {good}. | The {film} is {bad}.
-negation | The {film} is not {bad} at all. | The {film} is not {good} at all.
-negation | Nobody could call it a {bad} {film}. | I do not think that it is a {good} {film}.
-negation | There is not a {bad} moment in it. | There is not a {good} moment in it.
-negation | I was never {bored} by this {film}. | I was never {moved} by this {film}.
-negation | The {film} is never boring. | The {film} is never gripping.
-no …, no … | No {flaws}, no clichés, no dull moments. | No {wit}, no charm, no point.
-no …, no … | It has no {flaws} and no dull moments. | It has no {wit} and no point.
-double negation | It is impossible not to be {moved}. | It is impossible not to be {bored}.
-double negation | I know nobody who was not {moved}. | I know nobody who was not {bored}.
-double negation | There is no scene that is not {good}. | There is no scene that is not {bad}.
-comparative | It is much {better} than {feared}. | It is much {worse} than {feared}.
-comparative | I have seldom seen a {better} {film}. | I have seldom seen a {worse} {film}.
-comparative | Few films are as {good} as this one. | Few films are as {bad} as this one.
-but | The {start} is {bad}, but the rest is great. | The {start} is {good}, but the rest is awful.
-but | I expected a {bad} {film}, but I loved it. | I expected a {good} {film}, but I hated it.
-intensifier | The story {is} {good}. | The story {is} {bad}.
-name | This {good} film stars {name}. | This {bad} film stars {name}.
-place | This {good} film is set in {place}. | This {bad} film is set in {place}.
-typing error | The {story} is {good}. | The {story} is {bad}.
-typing error, feeling | What a {wonderful} {film}! | What a {terrible} {film}!"""
 
 
 def cases() -> pd.DataFrame:
     """The sentences, in the columns `kind`, `text`, `label` (1 positive, 0 negative) and `other`:
     the text that must be read like `text`, or "" where the label decides."""
     rows = []
-    for kind, *pair in (line.split(" | ") for line in TEMPLATES.splitlines()):
-        for label, template in zip((1, 0), pair, strict=True):
+    templates = pd.read_csv(Path(__file__).with_name("behaviour.csv"))
+    for kind, positive, negative in templates.itertuples(index=False):
+        for label, template in ((1, positive), (0, negative)):
             slots = (WORDS[slot].split(", ") for slot in re.findall(r"{(\w+)}", template))
             fill = re.sub(r"{\w+}", "{}", template).format
             for words in product(*slots):

@@ -6,11 +6,13 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from joblib import Memory, Parallel, delayed
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 from tqdm import tqdm
@@ -70,32 +72,38 @@ def run(name: str, train: tuple, valid: tuple, **changes) -> dict:
 
 
 def run_all(
-    names: list[str], train: tuple, valid: tuple, seeds: list[int], memory: Memory, **changes
+    once: list[str],
+    repeated: list[str],
+    train: tuple,
+    valid: tuple,
+    seeds: list[int],
+    memory: Memory,
+    **changes,
 ) -> pd.DataFrame:
-    """`run` each row with each seed, in parallel on all cores, with a progress bar. joblib
-    distributes the work: to a Dask cluster inside `joblib.parallel_config(backend="dask")`.
-    `memory` keeps each result as soon as it is there; what it has is not computed again.
+    """`run` each row with the first seed, and the `repeated` rows with the others, too: in parallel
+    on all cores, with a progress bar. joblib distributes the work: to a Dask cluster inside
+    `joblib.parallel_config(backend="dask")`. `memory` keeps each result as soon as it is there.
 
     Columns: `experiment`, the row of `report_table`; `title`, the network in a few words;
-    `random_state`, `epochs`, `best epoch`; `seconds` of training, with others on the other cores;
-    `train_` and `valid_` `FIGURES` of the best epoch; `interval`, 95 %, of the validation accuracy;
-    `predicted`, (N,) of 0 and 1 for the validation rows.
+    `random_state`, `epochs`, `best epoch`, `seconds`; `train_` and `valid_` `FIGURES` of the best
+    epoch; `interval`, 95 %, of the validation accuracy; `predicted`, (N,) of 0 and 1 for its rows.
     """
     kept = memory.cache(run)
-    jobs = [
-        delayed(kept)(name, train, valid, random_state=seed, **changes)
-        for seed, name in product(seeds, names)
-    ]
+    pairs = [*product(seeds[:1], once), *product(seeds[1:], repeated)]
+    jobs = [delayed(kept)(name, train, valid, random_state=seed, **changes) for seed, name in pairs]
     if known := sum(kept.check_call_in_cache(*job, **options) for _, job, options in jobs):
         print(f"{known} of {len(jobs)} trainings: kept from an earlier run")
     # Without `max_nbytes` workers would get other kinds of arrays, which count as other arguments.
     results = Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
-    bar, rows = tqdm(results, total=len(jobs), unit="row", file=sys.stdout, dynamic_ncols=True), []
-    for row in bar:
-        rows.append(row)
-        text = "{title}: {epochs} epochs, accuracy {valid_accuracy:.3f}"
-        bar.set_postfix_str(text.format(**row))
-    return pd.DataFrame(rows)
+    bar = tqdm(results, total=len(jobs), unit="training", file=sys.stdout, dynamic_ncols=True)
+    return pd.DataFrame([*bar])
+
+
+def choosing_rows(labels: np.ndarray, random_state: int = 1234) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows that teach, and of the twentieth of the rows, stratified by `labels`
+    (N,), that chooses the epoch and the weights of a blend."""
+    rows = np.arange(len(labels))
+    return train_test_split(rows, test_size=0.05, stratify=labels, random_state=random_state)
 
 
 def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:
@@ -104,7 +112,8 @@ def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> 
     network.eval()
     names, weights = zip(*network.named_parameters(), strict=True)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(network(inputs), labels)
-    gradients = torch.autograd.grad(loss, weights)
+    # A weight that the loss does not depend on has a gradient of exactly zero.
+    gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
     return {name: g.norm().item() for name, g in zip(names, gradients, strict=True)}
 
 

@@ -1,0 +1,120 @@
+"""Compares results with the report's and with each other: paired tests, tables."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
+
+from sentiment_helpers.metrics import check_rows, evaluate, intervals
+from sentiment_helpers.runs import Run
+from sentiment_report.experiments import FIGURES, report_table
+from sentiment_report.study import DEPTHS
+
+PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
+"""The report concludes, from one training each, that the first is better than the second."""
+
+
+def table(results: pd.DataFrame) -> pd.DataFrame:
+    """Two columns for each row of `run_all`: the report's figures and those measured here."""
+    rows = {f"{side}_{name}": (side, name) for side in ("train", "valid") for name in FIGURES}
+    rows |= {name: ("training", name) for name in ("epochs", "best epoch", "seconds")}
+    columns = {}
+    for _, result in results.iterrows():
+        columns[result["title"], "report"] = report_table().loc[result["experiment"]]
+        columns[result["title"], "here"] = result
+    index = pd.MultiIndex.from_tuples(rows.values())
+    return pd.DataFrame(columns, [*rows]).set_axis(index).astype(float)
+
+
+def mcnemar_table(
+    predictions: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
+) -> pd.DataFrame:
+    """McNemar's exact test (Dietterich 1998) for every two models, or for each one and `against`:
+    are they wrong equally often, by their `predictions` (N,) for the same rows with `labels` (N,)?
+    Columns: names, difference in accuracy, p, Holm-adjusted p. `ValueError` for no rows."""
+    check_rows(labels, *predictions.values())
+    pairs = list(combinations(predictions, 2))
+    if against is not None:
+        pairs = [(name, against) for name in predictions if name != against]
+    table = pd.DataFrame(pairs, columns=["first", "second"])
+    right = {name: values == labels for name, values in predictions.items()}
+    accuracies = {name: np.mean(values) for name, values in right.items()}
+    table["difference"] = table["first"].map(accuracies) - table["second"].map(accuracies)
+    counts = [confusion_matrix(right[one], right[other], labels=[0, 1]) for one, other in pairs]
+    table["p"] = [mcnemar(count, exact=True).pvalue for count in counts]
+    adjusted = multipletests(table["p"], method="holm")[1] if pairs else []
+    return table.assign(**{"p (Holm)": adjusted})
+
+
+def scores_table(
+    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str
+) -> pd.DataFrame:
+    """Figures of several models on the same rows, with 95 % intervals, as texts: a column for each.
+    The last rows compare each one with the model `against`: the difference in accuracy, its p."""
+    columns = {}
+    for name, values in probabilities.items():
+        scores = evaluate(labels, values)._asdict()
+        columns[name] = {figure: f"{value:.4f}" for figure, value in scores.items()}
+        for figure, (low, high) in intervals(labels, values).items():
+            columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
+    predictions = {name: values > 0.5 for name, values in probabilities.items()}
+    for _, other, _, difference, _, p in mcnemar_table(predictions, labels, against).itertuples():
+        columns[other][f"accuracy, minus {against}"] = f"{difference:+.4f}"
+        columns[other]["p (McNemar, Holm)"] = f"{p:.2g}"
+    return pd.DataFrame(columns).fillna("")
+
+
+def by_sureness(reviews: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFrame:
+    """The table `reviews` with the columns `probability`, of class 1, and `right`, whether it is
+    on the label's side of one half; the surest rows first."""
+    table = reviews.assign(probability=probabilities)
+    table["right"] = (table["probability"] > 0.5) == table["label"]
+    return table.iloc[np.argsort(-np.abs(probabilities - 0.5), kind="stable")]
+
+
+def runs_table(run: Run) -> pd.DataFrame:
+    """The runs of `run.log()`, the most accurate first, with p-values of McNemar's exact test
+    against the first one (Holm–Bonferroni adjusted). This run is marked."""
+    table, number = run.log().sort_values("accuracy", ascending=False), int(run.folder.name)
+    labels = table.pop("labels")[number]
+    predictions = {name: positive > 0.5 for name, positive in table.pop("positive").items()}
+    p = mcnemar_table(predictions, labels, against=table.index[0])["p (Holm)"]
+    table = table.assign(**{"p (against the best)": [np.nan, *p]})
+    return table.rename({number: f"{number} ← this run"})
+
+
+def pairs_table(results: pd.DataFrame) -> pd.DataFrame:
+    """`paired_differences` of the validation accuracies of `PAIRS` in a `run_all` table."""
+    accuracies = results.pivot(index="random_state", columns="experiment", values="valid_accuracy")
+    return paired_differences(accuracies, {" minus ".join(pair): pair for pair in PAIRS})
+
+
+def depths_table(results: pd.DataFrame) -> pd.DataFrame:
+    """`paired_differences` of the accuracies of skip and plain networks in the study's table, a
+    row for each depth."""
+    accuracies = results.query("num_layers in @DEPTHS").pivot(
+        index="random_state", columns=["num_layers", "skip_connections"], values="accuracy"
+    )
+    pairs = {depth: [(depth, True), (depth, False)] for depth in DEPTHS}
+    table = paired_differences(accuracies, pairs).rename_axis("layers")
+    return table.rename(columns={"first": "skip", "second": "plain"})
+
+
+def paired_differences(accuracies: pd.DataFrame, pairs: dict) -> pd.DataFrame:
+    """By how much the first of two columns of `accuracies` exceeds the second, for each of the
+    `pairs`, by its name, that has two rows or more. A row is a seed: the interval covers the
+    variation of training. Columns: `seeds`; `first` and `second`, their means; `difference`, its
+    mean; `low` and `high`, the mean's 95 % interval (Student's t)."""
+    rows = {}
+    for name, pair in pairs.items():
+        both = accuracies.reindex(columns=pair).dropna().to_numpy(float)
+        if len(both) > 1:
+            difference = DescrStatsW(both[:, 0] - both[:, 1])
+            interval = difference.tconfint_mean()
+            rows[name] = [len(both), *both.mean(0), difference.mean, *interval]
+    names = ["seeds", "first", "second", "difference", "low", "high"]
+    return pd.DataFrame.from_dict(rows, "index", columns=names)
