@@ -1,7 +1,6 @@
 """Movie reviews read as positive or negative by bidirectional stacked RNNs over GloVe vectors.
 
-Each name is imported when it is first used: PyTorch, pandas and Matplotlib take seconds, and a
-program pays for what it needs.
+Each name is imported when it is first used: PyTorch, pandas and Matplotlib take seconds.
 """
 
 import lazy_loader
@@ -15,11 +14,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "glove": ["Glove", "load_glove"],
         "features": ["MeanEmbedding", "TokenIds"],
         "networks": ["BiRNN", "WordBiRNN"],
+        "classifiers": ["blend"],
         "classifiers.birnn": ["BiRNNClassifier"],
         "classifiers.word_birnn": ["WordBiRNNClassifier"],
-        "classifiers.feed_forward": ["FeedForwardClassifier"],
         "classifiers.bag": ["BagClassifier"],
-        "classifiers.blend": ["Blend"],
         "metrics": ["evaluate", "intervals"],
         "saving": ["load", "save"],
         "scoring": ["score_csv", "score_partition"],

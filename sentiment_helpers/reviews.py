@@ -4,65 +4,100 @@ import logging
 import os
 import re
 import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from sentiment_helpers.storage.files import find_or_download, resolve
-from sentiment_helpers.storage.review_table import LABELS, ReviewTable
-from sentiment_helpers.storage.text_file import ReviewFileError
+from sentiment_helpers.files import find_or_download, resolve
+from sentiment_helpers.tables import LABEL_COLUMNS, LABELS, ReviewFileError, open_table
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
-_DROPPED = {"empty": "empty", "unreadable": "without a readable label"}
-_DROPPED |= {"undecided": "rated between 4 and 7, neither positive nor negative"}
+EMPTY, UNREADABLE = "empty", "without a readable label"
+UNDECIDED = "rated between 4 and 7"
+_NUMBER = re.compile(r"-?[0-9]+\.?[0-9]*")
 _log = logging.getLogger(__name__)
 
 
-def load_reviews(
-    source: str | os.PathLike = "bundled", *, column: str = "review", encoding: str = "utf-8"
-) -> pd.DataFrame:
+def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.DataFrame:
     """Load reviews and their labels, in the order of the file.
 
     Args:
         source: "bundled" (the 25,000 IMDB reviews installed with this package); "aclImdb"
-            (Stanford's 50,000, from `data/aclImdb` or `data/aclImdb_v1.tar.gz`, which is
-            downloaded if both are missing); a folder or .tar.gz of the same layout; or a CSV or
-            tab-separated file, compressed by gzip or zip or not, with a `review` column and one
-            of `label` or `sentiment` (0/1, neg/pos, negative/positive) or `rating` (1 to 10).
-        column, encoding: the name of the reviews' column in such a file; of any text file.
+            (Stanford's 50,000, in `data/`, downloaded if missing); a folder or .tar.gz of the same
+            layout; or a file, see `open_table`, with a column `label` or `sentiment` (0/1, neg/pos,
+            negative/positive) or `rating` (1 to 10).
+        **options: `column`, `encoding` and `quotes` of such a file, see `open_table`.
 
-    Returns:
-        A table with `review` (str) and `label` (int64; 1 is positive). Ratings from 7 to 10 are
-        positive, from 1 to 4 negative; rows with a rating between, without a review or without a
-        readable label are dropped, with a warning. A folder adds `half`, "train" or "test".
-
-    Raises:
-        ReviewFileError: the file is missing, lacks one of these columns, has an uneven row, or
-            has labels on another scale (see `ReviewTable.open`).
+    Returns a table with `review` (str) and `label` (int64; 1 is positive). Ratings from 7 to 10 are
+    positive, from 1 to 4 negative; rows with a rating between, without a review or without a
+    readable label are dropped, with a warning. A folder adds `half`, "train" or "test".
+    `ReviewFileError` if `source` cannot be read, or has labels on another scale (see `Labels`).
     """
-    name = os.fspath(source)
+    name, path = os.fspath(source), resolve(source)
+    if name == "aclImdb":
+        path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
     if name == "bundled":
         reviews = _bundled()
+    elif path.is_dir() or path.name.endswith((".tar.gz", ".tgz")):
+        reviews = _from_folder(path, options.get("encoding", "utf-8"))
     else:
-        path = resolve(name)
-        if name == "aclImdb":
-            path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
-        is_folder = path.is_dir() or path.name.endswith((".tar.gz", ".tgz"))
-        reviews = _from_folder(path, encoding) if is_folder else _from_table(path, column, encoding)
-    blank = pd.Series([not text.strip() for text in reviews["review"]], dtype=bool)
-    labels = reviews["label"].astype(object).mask(blank, "empty")
+        reviews = _from_table(path, options)
+    labels = reviews["label"].astype(object).mask(reviews["review"].str.strip() == "", EMPTY)
     kept = labels.isin([0, 1])
     for reason, count in labels[~kept].value_counts().items():
-        _log.warning("%d of %d reviews are %s: dropped", count, len(reviews), _DROPPED[reason])
+        _log.warning("%d of %d reviews are %s: dropped", count, len(reviews), reason)
     if not kept.any():
         raise ReviewFileError(f"{name} has no labelled review")
     reviews = reviews[kept].astype({"label": "int64"}).reset_index(drop=True)
     if repeated := int(reviews["review"].duplicated().sum()):
         _log.warning("%d of %d reviews repeat an earlier one word for word", repeated, len(reviews))
     return reviews
+
+
+class Labels:
+    """Reads a file's labels, part by part, and says at the end whether they were understood: if
+    at most half of them are unreadable and a tenth are other numbers; if only one class occurs, at
+    most a tenth and none. Labels of empty reviews do not count, nor empty ones. Ten or more ratings
+    that are all 5 or less are not understood."""
+
+    def __init__(self, column: str | None):
+        self.column, self.counts = (column or "").strip().lower(), Counter()
+
+    def read(self, reviews: Iterable[str], labels: Iterable[str]) -> list[int | str]:
+        """For each row 1, 0, `UNDECIDED`, `UNREADABLE` or, without a review, `EMPTY`."""
+        texts = [label.strip().lower()[:40] for label in labels]
+        rows = list(zip(map(str.strip, reviews), texts, strict=True))
+        self.counts.update(text for review, text in rows if review and text)
+        return [self._label(text) if review else EMPTY for review, text in rows]
+
+    def error(self) -> str:
+        """Why the labels that were read are not understood; "" if they are, or there are none."""
+        counts, total = self.counts, self.counts.total()
+        wrong = {text: counts[text] for text in counts if self._label(text) == UNREADABLE}
+        numbers = sum(count for text, count in wrong.items() if _NUMBER.fullmatch(text))
+        both = {0, 1} <= set(map(self._label, counts))
+        few, few_numbers = (total / 2, total / 10) if both else (total / 10, 0)
+        if sum(wrong.values()) > few or numbers > few_numbers:
+            known = "a number from 1 to 10" if self.column == "rating" else ", ".join(LABELS)
+            held = ", ".join(repr(text) for text, _ in counts.most_common(10))
+            return f"the column {self.column} holds {held}; it may hold {known}"
+        # If half of all reviews are rated above 5, one group of ten in a thousand has none.
+        if self.column == "rating" and total >= 10 and max(map(float, counts.keys() - wrong)) <= 5:
+            return f"no rating of {total:,} is above 5: convert them to a scale from 1 to 10"
+        return ""
+
+    def _label(self, text: str) -> int | str:
+        if self.column != "rating":
+            return LABELS.get(text.removesuffix(".0"), UNREADABLE)
+        rating = float(text) if _NUMBER.fullmatch(text) else 0
+        if not 1 <= rating <= 10:
+            return UNREADABLE
+        return 1 if rating >= 7 else 0 if rating <= 4 else UNDECIDED
 
 
 def split_reviews(
@@ -83,11 +118,17 @@ def split_reviews(
     return pd.concat([train, valid[repeated]]), valid[~repeated]
 
 
-def _from_table(path: Path, column: str, encoding: str) -> pd.DataFrame:
-    with ReviewTable.open(path, column, encoding) as table:
-        table.check_labels()
-        rows = [(f[table.review], table.label_of(f[table.label])) for f, _ in table.rows() if f]
-    return pd.DataFrame(rows, columns=["review", "label"])
+def _from_table(path: Path, options: dict[str, str]) -> pd.DataFrame:
+    with open_table(path, **options) as table:
+        if table.label is None:
+            wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(table.columns)
+            raise ReviewFileError(f"{table.name} has no column named {wanted}, only {found}")
+        labels, columns = Labels(table.label), [table.review, table.label]
+        rows = pd.concat([pd.DataFrame(columns=columns), *(p[columns] for p in table.parts())])
+    found = labels.read(rows[table.review], rows[table.label])
+    if error := labels.error():
+        raise ReviewFileError(f"{table.name}: {error}")
+    return pd.DataFrame({"review": rows[table.review].astype("str"), "label": found})
 
 
 def _bundled() -> pd.DataFrame:
@@ -102,23 +143,24 @@ def _bundled() -> pd.DataFrame:
 def _from_folder(path: Path, encoding: str) -> pd.DataFrame:
     """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or .tar.gz, sorted by name."""
     not_hidden = re.compile(r"(?:(?!\.[^/])[^/]*/)*(train|test)/(neg|pos)/[^./][^/]*\.txt")
-    texts, name = {}, ""
+    rows, name = [], ""
     try:
-        if path.is_dir():
-            for file in path.glob("*/*/*.txt"):
-                name = file.relative_to(path).as_posix()
-                if not_hidden.fullmatch(name):
-                    texts[name] = file.read_text(encoding)
-        else:
-            with tarfile.open(path) as archive:
-                for member in filter(tarfile.TarInfo.isfile, archive):
-                    name = member.name
-                    if not_hidden.fullmatch(name):
-                        texts[name] = archive.extractfile(member).read().decode(encoding)
+        for name, read in _files(path):
+            if found := not_hidden.fullmatch(name):
+                rows.append((name, *found.groups(), read().decode(encoding)))
     except (OSError, EOFError, LookupError, tarfile.TarError, UnicodeDecodeError) as error:
         raise ReviewFileError(f"cannot read {path / name}: {error}") from None
-    if not texts:
+    if not rows:
         raise ReviewFileError(f"{path} has no files train/neg/*.txt, train/pos/*.txt, …")
-    rows = [(*not_hidden.fullmatch(name).groups(), text) for name, text in sorted(texts.items())]
-    table = pd.DataFrame(rows, columns=["half", "label", "review"])
+    table = pd.DataFrame(sorted(rows), columns=["name", "half", "label", "review"])
     return table.assign(label=table["label"].map(LABELS))[["review", "label", "half"]]
+
+
+def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    if path.is_dir():
+        for file in path.glob("*/*/*.txt"):
+            yield file.relative_to(path).as_posix(), file.read_bytes
+        return
+    with tarfile.open(path) as archive:
+        for member in filter(tarfile.TarInfo.isfile, archive):
+            yield member.name, archive.extractfile(member).read

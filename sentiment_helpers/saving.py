@@ -1,139 +1,164 @@
-"""Saves fitted models as .pt files, and loads them again without trusting the file."""
+"""Saves fitted models as .pt files, and loads them again without running what is in the file."""
 
+import io
+import json
 import os
+import pickle
+import zipfile
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import torch
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.base import ClassifierMixin
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sentiment_helpers.classifiers import device_of, weighted
 from sentiment_helpers.classifiers.bag import BagClassifier
-from sentiment_helpers.classifiers.base import ADDED
+from sentiment_helpers.classifiers.base import NetworkClassifier
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
-from sentiment_helpers.classifiers.blend import Blend
-from sentiment_helpers.classifiers.feed_forward import FeedForwardClassifier
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
-from sentiment_helpers.features import MeanEmbedding, TokenIds
-from sentiment_helpers.storage import pt_file
-from sentiment_helpers.storage.files import resolve
-from sentiment_helpers.storage.pt_file import CheckpointError
+from sentiment_helpers.features import MeanEmbedding, TokenIds, check_range
+from sentiment_helpers.files import FileError, resolve, written_whole
 
-HEADER = {"format": "sentiment_helpers pipeline", "version": 3}
-TRANSFORMERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
-CLASSIFIERS = (BagClassifier, BiRNNClassifier, FeedForwardClassifier, WordBiRNNClassifier)
-CLASSIFIERS = {kind.__name__: kind for kind in CLASSIFIERS}
+HEADER = {"format": "sentiment_helpers model", "version": 4}
+READERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
+CLASSIFIERS = {k.__name__: k for k in (BagClassifier, BiRNNClassifier, WordBiRNNClassifier)}
 
 
-def save(model: Pipeline | Blend, path: str | os.PathLike) -> None:
+class CheckpointError(FileError):
+    """A file that should hold a saved model does not; the message says which file and why."""
+
+
+def save(model: ClassifierMixin, path: str | os.PathLike) -> None:
     """Write a fitted model to `path`, whole or not at all: a pipeline of `MeanEmbedding` or
-    `TokenIds` and one of this package's classifiers, or a `Blend` of such pipelines.
+    `TokenIds` and a classifier of this package or a `blend` of them; or a `blend` of pipelines.
 
-    The file holds all that scoring needs, the words and vectors included, and the history of the
-    training. A pipeline's weights are `torch.load(path, weights_only=True)["state_dict"]`.
-
-    `ValueError` if `model` is something else, is not fitted (`NotFittedError`), or could not be
-    loaded again: a weight is not finite, say. `OSError` if `path` cannot be written.
+    The file holds all that scoring needs, and the history of the training. A network's weights are
+    `torch.load(path, weights_only=True)["state_dict"]`, or below `["models"][name]` of a blend.
+    `ValueError` if `model` is something else, is not fitted (`NotFittedError`), or has a weight
+    that is not finite. `OSError` if `path` cannot be written.
     """
-    content = HEADER | _content(model)
-    _checked_model(content)
-    pt_file.write(content, path)
+    buffer = io.BytesIO()
+    torch.save(HEADER | _content(model), buffer)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
-def load(path: str | os.PathLike) -> Pipeline | Blend:
+def load(path: str | os.PathLike) -> ClassifierMixin:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then. Where
     there is no such path, it is one in the project's folder.
 
-    The file may come from anybody: nothing in it is run, and each value is checked. What is
-    missing, since it is newer than the file, is read as in `base.ADDED`.
-
-    `CheckpointError` if `path` is missing, or holds no model that this version can load.
+    The file may come from anybody: no code in it is run, and its values are checked.
+    `CheckpointError` if `path` is missing, damaged, or holds no model that this version can load.
     """
-    content = pt_file.read(resolve(path))
+    place, fails = resolve(path), f"cannot read {path}"
     try:
-        return _checked_model(content)
-    except Exception as error:  # values of the wrong kind fail in many ways
-        raise CheckpointError(f"{path} holds no model to load: {error!s:.400}") from None
+        if place.exists() and not place.is_file():
+            raise ValueError("it is a folder, or no regular file")
+        with zipfile.ZipFile(place) as archive:
+            if damaged := archive.testzip():
+                raise ValueError(f"it is damaged: {damaged} has a wrong checksum")
+        content = torch.load(place, map_location="cpu", weights_only=True)
+        fails = f"{path} holds no model to load"
+        wrote = content.get("format") if isinstance(content, dict) else None
+        if not str(wrote).startswith("sentiment_helpers "):
+            advice = "network.load_state_dict(torch.load(path, weights_only=True))"
+            raise ValueError(f"sentiment_helpers.save did not write it; for a state_dict, {advice}")
+        if (version := content.get("version")) != HEADER["version"]:
+            known = f"it has format version {version!r:.80}, and {HEADER['version']} is read"
+            advice = "use the version of sentiment_helpers that wrote it"
+            raise ValueError(f"{known}: train and save the model again, or {advice}")
+        return _model(content)
+    except pickle.UnpicklingError:
+        reason = "it is damaged, or holds more than tensors and plain values"
+    except KeyError as error:
+        reason = f"{error} is missing"
+    except Exception as error:  # bytes and values of the wrong kind fail in many ways
+        reason = getattr(error, "strerror", None) or str(error) or "it is damaged"
+        reason = reason.split(". In PyTorch")[0]  # what follows is advice to trust the file
+    raise CheckpointError(f"{fails}: {reason:.400}")
 
 
-def _content(model: Pipeline | Blend) -> dict:
+def _content(model: ClassifierMixin, reads_texts: bool = True) -> dict:
     """A fitted model as tensors and plain values; `_model` is its opposite."""
-    if isinstance(model, Blend):
+    kinds = [type(s).__name__ for _, s in getattr(model, "steps", [("", model)])]
+    if reads_texts and len(kinds) == 2 and kinds[0] in READERS:
+        check_is_fitted(model[0])
+        reader = {"class": kinds[0], "state": model[0].get_state()}
+        return {"reader": reader, **_content(model[1], reads_texts=False)}
+    if kinds == ["StackingClassifier"] and model.cv == "prefit":
         check_is_fitted(model)
+        models, weights = model.named_estimators_, model.final_estimator_
         return {
-            "models": {name: _content(member) for name, member in model.models},
-            "classes": model.classes_.tolist(),
-            "weights": model.weights_.tolist(),
-            "intercept": model.intercept_,
+            "class": "blend",
+            "models": {name: _content(one, reads_texts) for name, one in models.items()},
+            "weights": weights.coef_[0].tolist(),
+            "intercept": float(weights.intercept_[0]),
         }
-    steps = model.steps if isinstance(model, Pipeline) else [("", model)]
-    kinds = [type(step).__name__ for _, step in steps]
-    if len(kinds) != 2 or kinds[0] not in TRANSFORMERS or kinds[1] not in CLASSIFIERS:
-        raise ValueError(
-            f"{' and '.join(kinds)} cannot be saved: save a pipeline of one of "
-            f"{', '.join(TRANSFORMERS)} and one of {', '.join(CLASSIFIERS)} (of a search, its "
-            f"best_estimator_)"
-        )
-    states = [step.get_state() for _, step in model.steps]
-    weights = states[1].pop("weights")
-    steps = [{"class": k, "state": state} for k, state in zip(kinds, states, strict=True)]
-    return {"steps": steps, "state_dict": weights}
+    if reads_texts or kinds[0] not in CLASSIFIERS:
+        known = f"one of {', '.join(READERS)} and one of {', '.join(CLASSIFIERS)}, or a blend"
+        advice = f"save a pipeline of {known} (of a search, its best_estimator_)"
+        raise ValueError(f"{' and '.join(kinds)} cannot be saved: {advice}")
+    check_is_fitted(model)
+    weights = {name: weight.cpu().clone() for name, weight in model.network_.state_dict().items()}
+    _check_finite(weights)
+    names = model.get_params().keys() - {"device", "verbose", "embeddings"}
+    found = {name: getattr(model, name) for name in model.kept}
+    return {
+        "class": kinds[0],
+        "parameters": model._values(*sorted(names)),
+        "classes": model.classes_.tolist(),
+        "found": {n: torch.tensor(v) if isinstance(v, np.ndarray) else v for n, v in found.items()},
+        "history": json.dumps(model.history_.reset_index().to_dict("records")),
+        "best_epoch": model.best_epoch_,
+        "stopped": model.stopped_,
+        "state_dict": {n: w.half() if n == "embedding.weight" else w for n, w in weights.items()},
+    }
 
 
-def _model(content: dict) -> Pipeline | Blend:
-    if "models" not in content:
-        transformer, classifier = content["steps"]
-        state = classifier["state"] | {"weights": content["state_dict"]}
-        return make_pipeline(
-            TRANSFORMERS[transformer["class"]].from_state(transformer["state"]),
-            CLASSIFIERS[classifier["class"]].from_state(state),
-        )
-    model = Blend([(name, _model(member)) for name, member in content["models"].items()])
-    *weights, intercept = np.array([*content["weights"], content["intercept"]], np.float64)
-    model.classes_ = np.array(content["classes"])
-    model.weights_, model.intercept_ = np.array(weights), float(intercept)
-    if (
-        len(weights) != len(model.models)
-        or not np.isfinite([*weights, intercept]).all()
-        or any(member.classes_.tolist() != content["classes"] for _, member in model.models)
-        or any(type(name) is not str for name, _ in model.models)
-    ):
-        raise ValueError("the blend's names, classes or weights do not fit its models")
+def _model(content: dict, inputs: Sequence = ("", "A good film.")) -> ClassifierMixin:
+    """The model that gave `content`, and that takes such `inputs`, which are two. `ValueError`, or
+    another error, where there can be none."""
+    if reader := content.get("reader"):
+        reader = READERS[reader["class"]].from_state(reader["state"])
+        model = make_pipeline(reader, _model(content | {"reader": None}, reader.transform(inputs)))
+    elif content["class"] == "blend":
+        members = [(name, _model(one, inputs)) for name, one in content["models"].items()]
+        coef, intercept = np.array([content["weights"]]), np.array([content["intercept"]])
+        if coef.shape != (1, len(members)):
+            raise ValueError(f"{coef.size} weights do not fit {len(members)} models")
+        model = weighted(members, coef, intercept, inputs)
+    else:
+        model = _network_classifier(content)
+    if not np.isfinite(model.decision_function(inputs)).all():
+        raise ValueError("its log-odds are not finite")
     return model
 
 
-def _checked_model(content: dict) -> Pipeline | Blend:
-    """The model in `content`, if it can score and `save` would write the same content again."""
-    if type(content) is not dict or content.get("format") != HEADER["format"]:
-        raise ValueError(
-            "sentiment_helpers.save did not write it. A state_dict belongs to a network: "
-            "network.load_state_dict(torch.load(path, weights_only=True))"
-        )
-    if content.get("version") != HEADER["version"]:
-        raise ValueError(
-            f"it has format version {content.get('version')!r:.80}, and {HEADER['version']} is "
-            f"read: save the model again, or update sentiment_helpers"
-        )
-    model = _model(content)
-    if not _same(content, HEADER | _content(model)):
-        raise ValueError("it has other parts or values than `save` writes")
-    if not np.isfinite(model.predict_proba(["", "A good film."])).all():
-        raise ValueError("its probabilities are not finite")
-    return model
+def _network_classifier(content: dict) -> NetworkClassifier:
+    classifier = CLASSIFIERS[content["class"]](**content["parameters"])
+    classifier._check_parameters()
+    classifier._find_classes(np.array(content["classes"]))
+    if classifier.classes_.tolist() != content["classes"]:
+        raise ValueError(f"the classes are {content['classes']!r:.80}, not two in order")
+    for name in classifier.kept:
+        value = content["found"][name]
+        setattr(classifier, name, value.numpy() if isinstance(value, torch.Tensor) else value)
+    with torch.device("meta"):  # shapes without values
+        network = classifier.build_network().float()  # whatever the default dtype is
+    stored = content["state_dict"].items()
+    weights = {n: w.float() if w.is_floating_point() else w for n, w in stored}
+    _check_finite(weights)
+    network.load_state_dict(weights, assign=True)  # refuses other names and shapes
+    classifier.network_ = network.to(device_of(classifier.device)).eval()
+    classifier.history_ = pd.DataFrame(json.loads(content["history"])).set_index("epoch")
+    check_range("best_epoch", content["best_epoch"], 1, len(classifier.history_))
+    classifier.best_epoch_, classifier.stopped_ = content["best_epoch"], content["stopped"]
+    return classifier
 
 
-def _same(given, expected) -> bool:
-    """Whether two contents have the same types, dtypes, shapes and values, all of them finite."""
-    if type(given) is not type(expected):
-        return False
-    if isinstance(given, torch.Tensor):
-        if not given.isfinite().all():
-            raise ValueError("a weight or a vector is not finite")
-        return given.dtype == expected.dtype and torch.equal(given, expected)
-    if isinstance(given, dict):
-        expected = {
-            k: v for k, v in expected.items() if k in given or k not in ADDED or ADDED[k] != v
-        }
-        return list(given) == list(expected) and all(_same(given[k], expected[k]) for k in given)
-    if isinstance(given, list):
-        return len(given) == len(expected) and all(map(_same, given, expected))
-    return given == expected
+def _check_finite(weights: dict[str, torch.Tensor]) -> None:
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise ValueError("a weight is not finite: train the model again")

@@ -1,8 +1,5 @@
-"""Cleaning: a review's words, plainly, one review at a time.
-
-A review is read piece by piece; a piece is what stands between white space. `fast/many_texts.py`
-finds the same words in many reviews, sooner.
-"""
+"""Cleaning: a review's words, plainly, piece by piece; a piece is what stands between white space.
+`many_texts.py` finds the same words in many reviews, sooner."""
 
 import html
 import re
@@ -11,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from nltk.tokenize import NLTKWordTokenizer
 
+# Words that reverse a judgement. They are always kept.
 NEGATIONS = frozenset("not no nor n't never none nobody nothing neither nowhere without".split())
-"""Words that reverse a judgement. They are always kept."""
-
+# NLTK's English list without these and their short forms, as in the report.
 STOP_WORDS = frozenset(
     # pronouns and determiners
     "i me my myself we our ours ourselves you your yours yourself yourselves he him his himself "
@@ -28,8 +25,6 @@ STOP_WORDS = frozenset(
     "up down in out on off over under and but if or because as until while than so again further "
     "then once here there when where why how now just only very too".split()
 )
-"""NLTK's English list without its negations and their short forms, as in the report."""
-
 # Tags and comments. A comment ends before another one begins, so that no text is scanned twice.
 _MARKUP = re.compile(r"<(?:!--(?:[^<-]|<(?!!--)|-(?!->))*+--|/?[A-Za-z][^<>]*)>")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which no file and no font can show
@@ -58,10 +53,8 @@ treebank.PUNCTUATION = [(re.compile("[\u2012-\u2015]"), r" \g<0> "), *treebank.P
 
 
 def clean(text: str) -> list[str]:
-    """The words of a review, in order, as the report cleans them (2nd step).
-
-    Without markup, in lower case, cut by NLTK's Treebank rules; then without punctuation, numbers
-    and stop words. Negations (`NEGATIONS`) stay.
+    """The words of a review, in order, as the report cleans them (2nd step): without markup, in
+    lower case, cut by NLTK's Treebank rules; then without punctuation, numbers and stop words.
 
     >>> clean("I did NOT like it.<br />It isn't worth 10 dollars!")
     ['not', 'like', "n't", 'worth', 'dollars']
@@ -71,9 +64,8 @@ def clean(text: str) -> list[str]:
 
 
 def tokens(text: str) -> list[str]:
-    """All words of a review, in order, for networks that read them one after another.
-
-    Stop words and numbers stay, and so does each "!" and "?".
+    """All words of a review, in order, for networks that read them one after another: stop words
+    and numbers, too, and each "!" and "?".
 
     >>> tokens("It isn't worth 10 dollars!<br />A well-made mess...")
     ['it', 'is', "n't", 'worth', '10', 'dollars', '!', 'a', 'well-made', 'mess']
@@ -87,9 +79,7 @@ def each_text(texts: Iterable[str]) -> Iterator[str]:
     shape = getattr(texts, "shape", (0,)) if isinstance(texts, Iterable) else ()
     if len(shape) == 2 and shape[1] == 1 and hasattr(texts, "iloc"):
         texts, shape = texts.iloc[:, 0], shape[:1]
-    if isinstance(texts, str):
-        raise ValueError("one text was given where several are expected: put it into a list")
-    if len(shape) != 1 or isinstance(texts, bytes | bytearray | Mapping | set | frozenset):
+    if len(shape) != 1 or isinstance(texts, str | bytes | bytearray | Mapping | set | frozenset):
         raise ValueError(f"a list or one column of texts is needed, not {type(texts).__name__}")
     for n, text in enumerate(texts):
         if not isinstance(text, str):
@@ -103,10 +93,8 @@ def pieces(text: str) -> list[str]:
 
 
 def without_markup(text: str) -> str:
-    """`text` without tags and comments; entities such as ``&amp;`` become their characters.
-
-    This comes before punctuation goes, because ``<br />`` would leave the word "br".
-    """
+    """`text` without tags and comments; entities such as ``&amp;`` become their characters. This
+    comes before punctuation goes, because ``<br />`` would leave the word "br"."""
     text = _MARKUP.sub(" ", text)
     for _ in range(3):  # ``&amp;#39;`` was escaped twice
         if "&" in text:  # Python reads numbers of 4,300 digits
@@ -116,10 +104,7 @@ def without_markup(text: str) -> str:
 
 def split_contraction(piece: str) -> str:
     """A piece in lower case; a contraction with spaces between its parts: "didn't" → "did n't".
-
-    NLTK's Treebank rules cut a run of letters only where it is a contraction, so that no other
-    piece needs them.
-    """
+    Only contractions are given to NLTK's Treebank rules, which cut no other run of letters."""
     piece = straighten(piece.lower())
     if len(piece) > MAX_WORD or not CONTRACTION.search(piece):
         return piece

@@ -1,1 +1,76 @@
-"""Networks and the trainer as scikit-learn estimators."""
+"""Networks and the trainer as scikit-learn estimators; and several models as one."""
+
+from collections.abc import Callable
+from threading import Lock
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin, clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+_drawing = Lock()
+
+
+def blend(models: list[tuple[str, ClassifierMixin]]):
+    """Several fitted models as one, an unfitted `StackingClassifier` of scikit-learn's. `models`
+    are (name, model) pairs that take the same inputs.
+
+    `fit` leaves them as they are and chooses the weights of their log-odds by a logistic
+    regression, for which it needs rows that taught none of them (Wolpert 1992).
+    """
+    from sklearn.ensemble import StackingClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    weights = LogisticRegression(C=np.inf)
+    return StackingClassifier(models, weights, cv="prefit", stack_method="decision_function")
+
+
+def refit(model: ClassifierMixin, X, y) -> ClassifierMixin:
+    """The same recipe on more rows: a new model like the fitted `model`, from inputs X (N, …) and
+    labels y (N,). It is a classifier of this package (see its `refit`), a `blend`, whose weights
+    stay, or a pipeline that ends in one of these. Errors as in `fit`; words in order that were
+    loaded cannot learn again (`ValueError`), since a file holds no `Glove`."""
+    check_is_fitted(model)
+    if isinstance(model, Pipeline):
+        features = clone(model[:-1])
+        return make_pipeline(*features, refit(model[-1], features.fit_transform(X, y), y))
+    if hasattr(model, "named_estimators_"):
+        members = [(name, refit(one, X, y)) for name, one in model.named_estimators_.items()]
+        return weighted(members, model.final_estimator_.coef_, model.final_estimator_.intercept_, X)
+    return model.refit(X, y)
+
+
+def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> ClassifierMixin:
+    """A fitted `blend` of `models` with given weights, (1, models) and (1,); `X` are two inputs or
+    more, any. `ValueError` where the models' classes differ, or log-odds are not finite."""
+    classes = models[0][1].classes_
+    if not all(np.array_equal(model.classes_, classes) for _, model in models):
+        raise ValueError("the models' classes differ")
+    fitted = blend(models).fit(X[:2], classes)
+    fitted.final_estimator_.coef_, fitted.final_estimator_.intercept_ = coef, intercept
+    return fitted
+
+
+def untrained(build: Callable[[], nn.Module], random_state: int) -> nn.Module:
+    """The network that `build` makes, in float32 on the CPU, with the weights that it has after
+    `torch.manual_seed(random_state)`. PyTorch's global settings play no part and stay as they are;
+    one thread at a time draws."""
+    with _drawing, torch.device("cpu"), torch.random.fork_rng(devices=[]):
+        dtype = torch.get_default_dtype()
+        try:
+            torch.set_default_dtype(torch.float32)
+            torch.default_generator.manual_seed(random_state)
+            return build()
+        finally:
+            torch.set_default_dtype(dtype)
+
+
+def device_of(name: str) -> torch.device:
+    """The device with a name that PyTorch knows; "auto": CUDA where there is a GPU."""
+    auto = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=auto if name == "auto" else name).device
+    except (RuntimeError, AssertionError):  # the latter where there is no CUDA
+        raise ValueError(f'device is {name!r}; use "auto", "cpu" or "cuda"') from None

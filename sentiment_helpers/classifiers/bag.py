@@ -1,16 +1,16 @@
 """A linear model of words and word pairs: the baseline for networks that read words in order."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from sentiment_helpers.classifiers.base import NetworkClassifier, check_ids
-from sentiment_helpers.classifiers.domain_vectors import pair_keys
-from sentiment_helpers.features import UNKNOWN, increasing
+from sentiment_helpers.classifiers import base
+from sentiment_helpers.classifiers.word_birnn import check_ids
+from sentiment_helpers.features import UNKNOWN
+from sentiment_helpers.networks import pair_keys
 
 MIN_REVIEWS = 2  # training reviews that contain a word or pair with a weight
 REVIEWS_AT_ONCE = 2048  # looked up together, which bounds the memory
@@ -18,11 +18,8 @@ REVIEWS_AT_ONCE = 2048  # looked up together, which bounds the memory
 
 class Bag(nn.Module):
     """One weight for each word and pair. A review's logit is the sum of the weights of its words
-    and pairs, times their inverse document frequencies scaled to a Euclidean norm of 1.
-
-    Args:
-        idf: (V,) float32, the inverse document frequencies; row 0 is the padding, with 0.
-    """
+    and pairs, times their inverse document frequencies `idf` (V,) float32, scaled to a Euclidean
+    norm of 1. Row 0 is the padding, with an `idf` of 0."""
 
     def __init__(self, idf: Tensor):
         super().__init__()
@@ -41,33 +38,23 @@ class Bag(nn.Module):
 
 
 @dataclass(eq=False, repr=False)  # scikit-learn's own equality and text
-class BagClassifier(NetworkClassifier):
+class BagClassifier(base.NetworkClassifier):
     """A bag of words and pairs of neighbouring words, weighted by inverse document frequency.
 
     Takes ids (N, T) from `TokenIds` and learns one weight for each word and pair that at least
-    `MIN_REVIEWS` training reviews contain. (A vector for each, before a linear layer, would be the
-    same function.) Adam takes steps of the same size for rare and frequent ones, which is the
-    difference from logistic regression on TF-IDF; compare Wang and Manning (2012).
-
-    Args:
-        lr, batch_size, max_epochs, patience: see `training.fit`.
-        random_state, device, verbose, class_weight: as in `BiRNNClassifier`.
-
-    Attributes:
-        grams_: (V,) int64, sorted: a word's id, or a pair's key, see `domain_vectors.pair_keys`.
+    `MIN_REVIEWS` training reviews contain: `grams_` (V,) int64, sorted, are words' ids and pairs'
+    keys, see `networks.pair_keys`. Adam takes steps
+    of the same size for rare and frequent ones, which is the difference from logistic regression
+    on TF-IDF; compare Wang and Manning (2012).
     """
 
     title = "bag of words and pairs"
-    max_norm, optimizer = float("inf"), "adam"
+    kept = (*base.NetworkClassifier.kept, "grams_")
 
-    lr: float = 0.05
-    batch_size: int = 32
-    max_epochs: int = 4
-    patience: int = 2
-    random_state: int = 1234
-    device: str = "auto"
-    verbose: bool = False
-    class_weight: str | dict | None = None
+    lr: base.Rate = 0.05
+    batch_size: base.Count = 32
+    max_epochs: base.Count = 4
+    max_norm: base.Norm = float("inf")
 
     def build_network(self) -> Bag:
         """A network for the words and pairs in `grams_`, with all weights and idf 0."""
@@ -88,26 +75,15 @@ class BagClassifier(NetworkClassifier):
     def _inputs(self, X: np.ndarray, device: torch.device) -> Tensor:
         """Ids (N, T) as rows (N, W) int32 of the network's weights, see `Bag.forward`."""
         rows = np.zeros((len(X), 2 * X.shape[1] - 1), np.int32)
+        known = np.append(self.grams_, -1)  # which is no word and no pair
         for start in range(0, len(X), REVIEWS_AT_ONCE):
-            grams = _words_and_pairs(X[start : start + REVIEWS_AT_ONCE])
+            part = slice(start, start + REVIEWS_AT_ONCE)
+            grams = _words_and_pairs(X[part])
             places = np.searchsorted(self.grams_, grams)
-            known = np.append(self.grams_, -1)[places] == grams  # -1 is no word and no pair
-            found = np.where(known, places + 1, 0).astype(np.int32)
-            rows[start : start + len(found)] = -np.sort(-found, axis=1)
+            rows[part] = np.where(known[places] == grams, places + 1, 0)
+        rows = -np.sort(-rows, axis=1)
         width = max(np.count_nonzero(rows, axis=1).max(), 1)
         return torch.tensor(rows[:, :width], device=device)
-
-    def _lengths(self, inputs: Tensor) -> Tensor:
-        return (inputs > 0).sum(dim=1).clamp_min(1).cpu()
-
-    def get_state(self) -> dict:
-        return super().get_state() | {"grams": torch.from_numpy(self.grams_)}
-
-    @classmethod
-    def _unfitted(cls, state: dict) -> Self:
-        classifier = super()._unfitted(state)
-        classifier.grams_ = increasing(state["grams"], UNKNOWN + 1, 2**63 - 1)
-        return classifier
 
 
 def _words_and_pairs(ids: np.ndarray) -> np.ndarray:

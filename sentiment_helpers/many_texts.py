@@ -1,9 +1,8 @@
 """The words of many texts, sooner.
 
-The plain twins are `text.clean` and `text.tokens`; `test_the_words_of_any_text` in
-`tests/test_many_texts.py` holds the words equal. The 5.8 million pieces (what stands between white
-space) of 25,000 reviews are 236,000 distinct ones, and each distinct one is read once. Apache Arrow
-splits the texts and numbers their pieces, on all cores.
+The plain twins are `text.clean` and `text.tokens`; `tests/test_many_texts.py` holds the words
+equal. The 5.8 million pieces (what stands between white space) of 25,000 reviews are 236,000
+distinct ones, each read once. Apache Arrow splits the texts and numbers the pieces, on all cores.
 """
 
 import re
@@ -15,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
-from scipy.sparse import csr_array
 
 from sentiment_helpers import text
 
@@ -29,13 +27,9 @@ _WORD_OR_END, _TOKEN_OR_END = (re.compile(rf"{one.pattern}|\n") for one in (text
 
 
 class Corpus(NamedTuple):
-    """Some texts, as the words of their distinct pieces.
-
-    Attributes:
-        words: of each distinct piece in turn; "\\n" ends a piece.
-        pieces: (M,) int32, the number of each piece of each text, in order.
-        ends: (N + 1,) int64: text n is `pieces[ends[n] : ends[n + 1]]`.
-    """
+    """Some texts, as the words of their distinct pieces: `words` of each of these in turn, with a
+    "\\n" behind each; the numbers `pieces`, (M,) int32, of the pieces of all texts, in order; and
+    `ends`, (N + 1,) int64: text n is `pieces[ends[n] : ends[n + 1]]`."""
 
     words: list[str]
     pieces: np.ndarray
@@ -43,14 +37,12 @@ class Corpus(NamedTuple):
 
     def places(self, index: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The place in `index` of each word of each text, (W,) int32, -1 where it has none; `ends`,
-        (N + 1,) int64: text n has `places[ends[n] : ends[n + 1]]`; and how many words of each text
-        have a place, (N,) int64."""
+        as above, but of places; and how many words of each text have a place, (N,) int64."""
         found = map({**index, "\n": END}.get, self.words, repeat(MISSING))
         found = np.fromiter(found, np.int32, len(self.words))
         ends = np.flatnonzero(found == END)
         ends = np.append(0, ends - np.arange(len(ends)))  # (P + 1,) of each distinct piece
-        found = found[found != END]
-        sizes = np.diff(ends)[self.pieces]  # (M,) words of each piece
+        found, sizes = found[found != END], np.diff(ends)[self.pieces]  # (M,) words of each piece
         after = sizes.cumsum()
         # A piece's first word stands at its `ends`; each further one is one further on.
         at = np.repeat(ends[self.pieces] - (after - sizes), sizes)
@@ -58,17 +50,6 @@ class Corpus(NamedTuple):
         places, ends = found[at], np.append(0, after)[self.ends]
         known = np.append(0, (places != MISSING).cumsum())[ends]
         return places, ends, np.diff(known)
-
-    def counts(self, index: Mapping[str, int]) -> tuple[csr_array, np.ndarray, np.ndarray]:
-        """How often each text has the word at each of the V places in `index`, (N, V) float32; and
-        (N,) int64 each, how many words each text has, and how many of these have a place."""
-        places, ends, known = self.places(index)
-        places = places[places != MISSING]
-        bounds = np.append(0, known.cumsum())
-        ones = np.ones(len(places), np.float32)
-        counts = csr_array((ones, places, bounds), (len(known), len(index)))
-        counts.sum_duplicates()
-        return counts, np.diff(ends), known
 
 
 def read(texts: Iterable[str], words_of: Callable[[str], list[str]]) -> Iterator[Corpus]:
@@ -95,11 +76,9 @@ def _numbered_pieces(texts: list[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
 
 
 def _words_of_pieces(pieces: list[str], words_of: Callable[[str], list[str]]) -> list[str]:
-    """The words of all pieces in order, a "\\n" behind those of each piece.
-
-    Treebank's rules get many contractions at once, because its thirty patterns take as long to
-    start as to read a page. A word of its own, NUL, which no piece has, separates them.
-    """
+    """The words of all pieces in order, a "\\n" behind those of each piece. Treebank's rules get
+    many contractions at once, because its thirty patterns take as long to start as to read a page.
+    A word of its own, NUL, which no piece has, separates them."""
     lines = [*map(text.straighten, pieces), ""]
     found = enumerate(map(text.CONTRACTION.search, lines))
     contractions = [at for at, yes in found if yes and len(lines[at]) <= text.MAX_WORD]

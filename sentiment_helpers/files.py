@@ -2,14 +2,15 @@
 
 import logging
 import os
-import shutil
+import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import pooch
-from tqdm import tqdm
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def sentence(error: Exception) -> str:
 
 def project_folder() -> Path:
     """The folder with `data/` and `models/`: the checkout, or else the current folder."""
-    checkout = Path(__file__).resolve().parents[2]
+    checkout = Path(__file__).resolve().parents[1]
     return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
 
 
@@ -49,59 +50,29 @@ def resolve(path: str | os.PathLike) -> Path:
 def find_or_download(
     unpacked: str, urls: Sequence[str], known_hash: str, size: str, bundled: str, refusal: type
 ) -> Path:
-    """`unpacked` or else the archive of `urls` in `data/`; the archive is downloaded if missing.
-
-    It comes from the first of `urls` that works, and gets its name only when its checksum is
-    right (`known_hash`, SHA-256 or "md5:…"). Otherwise `refusal`, a `FileError`, says what failed
-    at each one, and that `bundled` needs no download. An interrupted download is continued.
-    """
+    """`unpacked` or else the archive of `urls` in `data/`. If both are missing, the archive comes
+    from the first of `urls` with this SHA-256 (or "md5:…"); else `refusal`, a `FileError`, says
+    what failed at each one, how to go on by hand, and that `bundled` needs no download."""
     data, failures = project_folder() / "data", []
     for name in (unpacked, urls[0].rpartition("/")[2]):
         if (data / name).exists():
             return data / name
     _log.warning("%s is not in %s: downloading %s", name, data, size)
+    download = pooch.HTTPDownloader(progressbar=True)
     for url in urls:
         try:
-            return Path(pooch.retrieve(url, known_hash, name, data, downloader=_download))
-        except OSError as error:  # no network, no such page, cut off
-            failures.append(f"{url}: {error}")
-        except ValueError:
-            failures.append(f"{url}: the downloaded file has the wrong checksum")
-    failed = f"could not download {name}: {'; '.join(failures)}; try again"
-    raise refusal(f'{failed}, put it into {data}, or use "{bundled}", which needs no download')
-
-
-def _download(url: str, output: str, _) -> None:
-    """Write what `url` sends to `output`. What an earlier call got is kept, and not sent again."""
-    import requests
-
-    part = Path(output).with_name(f".{url.rpartition('/')[2]}.part")
-    start = max(part.stat().st_size - 1, 0) if part.exists() else 0  # one byte at least is sent
-    headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"}
-    with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
-        if answer.status_code == 416:  # `part` is of another file: start over the next time
-            part.unlink(missing_ok=True)
-        answer.raise_for_status()
-        part.touch()
-        size = int(answer.headers.get("Content-Length", 0))
-        with part.open("rb+") as file, tqdm(total=size, unit="B", unit_scale=True) as bar:
-            file.seek(start if answer.status_code == 206 else 0)  # 200: all of it is sent
-            for piece in answer.iter_content(2**13):
-                bar.update(file.write(piece))
-            file.truncate()
-    # Two processes write the same bytes to the same places of `part`; `output` is one's own.
-    shutil.copyfile(part, output)
-    part.unlink()
+            return Path(pooch.retrieve(url, known_hash, name, data, downloader=download))
+        except (OSError, ValueError) as error:
+            failures.append(f"{url}: {error if isinstance(error, OSError) else 'wrong checksum'}")
+    advice = f'run "curl -L -C - -O {urls[0]}" in {data}, or use "{bundled}"'
+    raise refusal(f"could not download {name}: {'; '.join(failures)}; {advice}")
 
 
 @contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary file, which replaces `path` when the block ends and all bytes are on disk.
-
-    If the block raises, `path` stays as it was and the temporary file is removed. A process that
-    is killed in the block leaves a hidden file ".NAME.….part", which nothing reads. The target of a
-    link is replaced, and permissions stay. `OSError` with `path` where it cannot be written.
-    """
+    """A temporary file, which replaces `path` when the block ends and all bytes are on disk. If the
+    block raises, `path` stays as it was; a killed process leaves a hidden ".NAME.….part". The
+    target of a link is replaced, and permissions stay. `OSError` if `path` cannot be written."""
     if Path(path).exists() and not Path(path).is_file():
         raise OSError(f"{path} is not a regular file: give the name of a file to write")
     place = Path(os.path.realpath(path))
@@ -122,3 +93,20 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # an unreadable folder was already reported
             temporary.unlink(missing_ok=True)
+
+
+def open_zipped(archive: Path | BinaryIO, endings: tuple[str, ...], member: str = "") -> BinaryIO:
+    """`member` of a zip archive, or its one file (not hidden), or its one with such an ending, open
+    for reading. Nothing is extracted. `zipfile.BadZipFile` if that is impossible."""
+    try:
+        with zipfile.ZipFile(archive) as opened:  # an open member keeps the file open
+            names = opened.namelist()
+            files = [name for name in names if not re.search(r"(^|/)(\.[^/]|__MACOSX/)|/$", name)]
+            tables = [name for name in files if name.lower().endswith(endings)] or files
+            if not member and len(tables) != 1:
+                raise ValueError(f"{len(tables)} files, not one table: {', '.join(tables):.500}")
+            if opened.getinfo(member or tables[0]).compress_type > zipfile.ZIP_DEFLATED:
+                raise ValueError(f"{member or tables[0]} is neither stored nor deflated")
+            return opened.open(member or tables[0])
+    except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
+        raise zipfile.BadZipFile(*error.args) from None  # such as one with a password

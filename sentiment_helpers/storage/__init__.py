@@ -1,1 +1,0 @@
-"""Files on disk: whole writes, archives, tables. A newcomer may skip this folder."""
