@@ -15,9 +15,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from sentiment_helpers import Glove, load_glove, load_reviews
+from sentiment_helpers import Glove, classifiers, load_glove, load_reviews, saving
 from sentiment_helpers.classifiers import base
-from sentiment_helpers.report.experiments import FIGURES
+from sentiment_report.experiments import FIGURES
 
 # Without it, jsonschema does not compile a grammar of addresses, for seconds, when nbformat loads.
 sys.modules["rfc3987_syntax"] = None
@@ -30,11 +30,7 @@ settings.register_profile("fuzz", max_examples=2000, **ANY)
 settings.load_profile("test")
 
 
-def pytest_report_header():
-    return f"fuzzing: {settings().max_examples} cases each"
-
-
-LONG = {f"test_{name}.py" for name in ("classifiers", "fuzz", "notebooks", "scoring", "workers")}
+LONG = {f"test_{name}.py" for name in ("classifiers", "fuzz", "notebooks", "scoring")}
 
 
 def pytest_collection_modifyitems(items):
@@ -96,8 +92,11 @@ def seeded():
 @pytest.fixture(params=[name for name, is_here in DEVICES.items() if is_here])
 def device(request, monkeypatch) -> str:
     """Each device of this machine in turn. What is loaded goes there, too."""
-    real = base._device
-    monkeypatch.setattr(base, "_device", lambda n: real(request.param if n == "auto" else n))
+    real = classifiers.device_of
+    for module in (base, saving):
+        monkeypatch.setattr(
+            module, "device_of", lambda n: real(request.param if n == "auto" else n)
+        )
     return request.param
 
 
@@ -169,25 +168,10 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "missing":
             return self.send_error(404)
         body = b"<html>Please log in</html>" if kind == "html" else self.server.content
-        asked, size = self.headers["Range"], len(body)
-        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
-        self.server.starts.append(start)
-        if kind in ("html", "whole") or not asked:
-            self.send_response(200)
-        elif start >= size:
-            return self.send_error(416)
-        else:
-            start //= 2 if kind == "elsewhere" else 1
-            body = body[start:]
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
+        self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body[: len(body) // 2])
-        if kind == "meet":
-            self.wfile.flush()
-            self.server.barrier.wait(20)
-        self.wfile.write(body[len(body) // 2 :] if kind != "cut" else b"")
+        self.wfile.write(body[: len(body) // 2] if kind == "cut" else body)
         self.close_connection = True
 
     def log_message(self, *_):
@@ -196,12 +180,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def misbehaving_server():
-    """A server that sends its `content` from the byte on that is asked for below /good/, half of
-    that below /cut/, another part below /elsewhere/, all of it below /whole/, a web page below
-    /html/ and an error below /missing/. Below /meet/ two requests wait for each other. `starts`
-    are the bytes that were asked for."""
+    """A server that sends its `content` below /good/, half of it below /cut/, a web page below
+    /html/ and an error below /missing/."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.starts, server.barrier = [], threading.Barrier(2)
         server.url = f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server

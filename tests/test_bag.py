@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import BagClassifier, Glove, TokenIds, load, save
+from sentiment_helpers import BagClassifier, Glove, TokenIds
 from sentiment_helpers.classifiers.bag import Bag, _words_and_pairs
 
 PAIR = 2**32
@@ -48,16 +47,10 @@ def test_learns_from_pairs(paired, device):
     assert (np.diff(grams) > 0).all()
     pairs = [((g >> 32) - 2, (g & (PAIR - 1)) - 2) for g in grams.tolist() if g > PAIR]
     assert {"not good", "very bad"} <= {f"{glove.words[a]} {glove.words[b]}" for a, b in pairs}
-
-
-def test_unknown_pairs_and_empty_reviews(paired):
-    texts, labels, glove = paired
-    model = make_pipeline(TokenIds(glove, 12), BagClassifier()).fit(texts, labels)
-    bias = model[-1].network_.bias.item()
-    assert model.decision_function(["", "zzz zzz"]).tolist() == pytest.approx([bias, bias])
-    alone = model.decision_function(["not good"])
+    alone = model.decision_function(["not good", "", "zzz zzz"])
     longer = model.decision_function(["not good", " ".join(texts)[:200]])
     assert longer[0] == pytest.approx(alone[0], abs=1e-6)
+    assert alone[1:] == pytest.approx(model[-1].network_.bias.item())  # nothing is known
 
 
 def test_words_and_pairs_of_a_single_review_get_no_weight(glove):
@@ -70,15 +63,6 @@ def test_words_and_pairs_of_a_single_review_get_no_weight(glove):
     assert model[-1].grams_.tolist() == sorted([good, film, good * PAIR + film])
 
 
-def test_saved_and_loaded(paired, tmp_path):
-    texts, labels, glove = paired
-    model = make_pipeline(TokenIds(glove, 12), BagClassifier()).fit(texts, labels)
-    save(model, tmp_path / "bag.pt")
-    again = load(tmp_path / "bag.pt")
-    assert (again.predict_proba(texts) == model.predict_proba(texts)).all()
-    assert again[-1].title == "bag of words and pairs"
-
-
 def test_weights_are_inverse_document_frequencies(paired):
     texts, labels, glove = paired
     X = TokenIds(glove, 12).fit_transform(texts)
@@ -87,24 +71,3 @@ def test_weights_are_inverse_document_frequencies(paired):
     contained = (grams[:, :, None] == bag.grams_).any(axis=1)  # (N, V)
     expected = np.log(len(texts) / contained.sum(axis=0)) + 1
     np.testing.assert_allclose(bag.network_.idf[1:], expected, rtol=1e-6)
-
-
-def test_values_that_float16_cannot_hold(paired):
-    texts, labels, glove = paired
-    model = make_pipeline(TokenIds(glove, 12), BagClassifier(lr=1e5))
-    with pytest.raises(ValueError, match=r"beyond ±65,504, .*: give lower learning rates"):
-        model.fit(texts, labels)
-    with pytest.raises(NotFittedError):
-        model.predict(texts)
-
-
-def test_ids_of_no_table(paired):
-    texts, labels, glove = paired
-    X = TokenIds(glove, 12).fit_transform(texts).astype(np.int64)
-    bag = BagClassifier(max_epochs=1).fit(X, labels)
-    for wrong in (-1, 2**24, 2**40):
-        other = X.copy()
-        other[3, 2] = wrong
-        for method in (bag.predict, lambda X: BagClassifier().fit(X, labels)):
-            with pytest.raises(ValueError, match=f"{wrong} is no id of these vectors"):
-                method(other)

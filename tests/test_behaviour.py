@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from sentiment_helpers.report.behaviour import cases, failure_rates
+from sentiment_report.behaviour import cases, failure_rates
 
 CASES = cases()
 COMPARED = CASES[CASES["other"] != ""]
@@ -26,16 +26,10 @@ def test_about_300_different_sentences():
     assert 250 <= len(CASES) <= 350
     assert CASES["text"].is_unique
     assert not set(CASES["text"]) & set(COMPARED["other"])
-
-
-def test_sentences_are_complete():
+    assert (CASES.groupby("kind")["label"].mean() == 0.5).all()
     for text in (*CASES["text"], *COMPARED["other"]):
         assert re.fullmatch(r"[A-Z][A-Za-zé, ]+[.!]", text)
         assert not re.search(r"\ba [aeiou]", text)
-
-
-def test_labels_are_balanced():
-    assert (CASES.groupby("kind")["label"].mean() == 0.5).all()
 
 
 def test_a_typing_error_is_one_swap():
@@ -50,13 +44,9 @@ LABELS = dict(zip(CASES["text"], CASES["label"], strict=True))
 LABELS |= dict(zip(COMPARED["other"], COMPARED["label"], strict=True)) | {"": 0}
 
 
-def test_labels():
+def test_failures():
     assert LABELS["The film is not bad at all."] == 1
     assert LABELS["I do not think that it is a good film."] == 0
-    assert LABELS["No wit, no charm, no point."] == 0
-
-
-def test_failures():
     rates = failure_rates(
         {
             "right": Reader(lambda text: 0.5 + 0.1 * LABELS[text]),  # one half is negative

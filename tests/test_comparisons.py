@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
-from sentiment_helpers.report import comparisons
-from sentiment_helpers.report.experiments import REPORT_REVIEWS, report_table
+from sentiment_report import comparisons
+from sentiment_report.experiments import REPORT_REVIEWS, report_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,7 +19,6 @@ def test_the_table_has_the_reports_figures_beside_ours(made_up):
     assert list(table) == [
         (title, place) for title in ("GRU-5", "LSTM-5") for place in ("report", "here")
     ]
-    assert table.index.nlevels == 2
     report, here = table["GRU-5"]["report"], table["GRU-5"]["here"]
     assert (report["valid", "accuracy"], here["valid", "accuracy"]) == (0.82744, 0.75)
     assert (report["training", "seconds"], here["training", "seconds"]) == (114, 1.0)
@@ -40,68 +39,39 @@ def test_scores_and_comparisons():
         ("a", ["", "+0.6667", "+0.6667"], ["", "3.6e-12", "3.6e-12"]),
     ):
         compared = comparisons.scores_table(models, labels, against=against)
-        assert compared.index.tolist() == [
-            *table.index, f"accuracy, minus {against}", "p (McNemar, Holm)",
-        ]  # fmt: skip
+        assert compared.index[-2:].tolist() == [f"accuracy, minus {against}", "p (McNemar, Holm)"]
         assert compared.iloc[-2].tolist() == differences
         assert compared.iloc[-1].tolist() == p_values
-        assert compared.loc["accuracy"].tolist() == table.loc["accuracy"].tolist()
     alone = comparisons.scores_table({"b": right}, labels, against="b")
     assert list(alone.index) == list(table.index)
 
 
-SHORT, LONG = "good film " * 3, "good film " * 30  # 6 and 60 words
-READ = pd.DataFrame({"review": [LONG, SHORT, LONG + "b", LONG + "c", LONG + "d"],
-                     "label": [1, 1, 0, 1, 0]}, index=[7, 3, 9, 4, 1])  # fmt: skip
-
-
-def test_examples():
-    """Among reviews of 40 to 90 words. A kind without a review is left out."""
-    positive = np.array([0.95, 0.999, 0.8, 0.52, 0.1])
-    assert comparisons.examples(READ, positive) == {
-        "surest right, labelled positive:": LONG,
-        "surest wrong, labelled negative:": LONG + "b",
-        "least sure, labelled positive:": LONG + "c",
-    }
-    all_right = np.array([0.6, 0.7, 0.2, 0.9, 0.4])
-    assert list(comparisons.examples(READ, all_right)) == [
-        "surest right, labelled positive:", "least sure, labelled positive:",
-    ]  # fmt: skip
-    all_wrong = comparisons.examples(READ, 1 - all_right)
-    assert [kind.partition(",")[0] for kind in all_wrong] == ["surest wrong", "least sure"]
-    short = READ.assign(review=SHORT)
-    assert set(comparisons.examples(short, positive).values()) == {SHORT}
-    assert list(READ) == ["review", "label"]
-
-
-def test_surest_mistakes():
-    table = comparisons.surest_mistakes(READ, np.array([0.3, 0.999, 0.8, 0.52, 0.9]))
-    assert table.index.tolist() == [1, 9, 7]
-    assert table["probability"].tolist() == [0.9, 0.8, 0.3]
-    assert table["review"].str.len().tolist() == [160] * 3
-    many = pd.concat([READ] * 4, ignore_index=True)
-    six = comparisons.surest_mistakes(many, np.linspace(0.9, 0.6, 20))
-    assert six.index.tolist() == [2, 4, 7, 9, 12, 14]
-    assert comparisons.surest_mistakes(READ, READ["label"].to_numpy() * 0.9).empty
-
-
-def test_seeds_table(made_up):
-    results = [made_up("gru-5", text, seed) for seed, text in enumerate(("0101", "0100"))]
-    assert comparisons.seeds_table(pd.DataFrame(results)).loc["GRU-5"].tolist() == pytest.approx(
-        [2, 0.875, 0.125 * 2**0.5]
-    )
-
-
-def test_mcnemar_table():
-    """Six rows in which only b is wrong, none in which only another one is: p = 2 / 2⁶."""
-    labels = np.arange(10) % 2
-    predictions = {"a": labels, "b": np.where(np.arange(10) < 6, 1 - labels, labels), "c": labels}
+def test_p_values_are_those_of_a_binomial_test():
+    """Of the rows that only one model has right, it has half if the two are equally good. Holm's
+    factors are 3, 2, 1, and no p-value falls below a smaller one."""
+    labels, *values = np.random.default_rng(0).integers(0, 2, (4, 60))
+    values[2] = np.where(values[2], labels, 0)
+    predictions = dict(zip("abc", values, strict=True))
     table = comparisons.mcnemar_table(predictions, labels)
-    assert table["p"].tolist() == pytest.approx([1 / 32, 1, 1 / 32])
-    assert table["p (Holm)"].tolist() == pytest.approx([3 / 32, 1, 3 / 32])
-    assert table["difference"].tolist() == pytest.approx([0.6, 0, -0.6])
+    for row in table.itertuples():
+        one, other = (predictions[name] == labels for name in (row.first, row.second))
+        alone = one[one != other]
+        assert row.p == pytest.approx(binomtest(int(alone.sum()), len(alone)).pvalue)
+    ordered = table.sort_values("p")
+    expected = np.maximum.accumulate(ordered["p"] * [3, 2, 1]).clip(upper=1)
+    assert ordered["p (Holm)"].tolist() == pytest.approx(expected.tolist())
 
 
+def test_the_surest_come_first():
+    reviews = pd.DataFrame({"review": list("abcd"), "label": [1, 0, 1, 0]}, index=[7, 3, 9, 4])
+    table = comparisons.by_sureness(reviews, np.array([0.6, 0.97, 0.01, 0.5]))
+    assert table.index.tolist() == [9, 3, 7, 4]
+    assert table["probability"].tolist() == [0.01, 0.97, 0.6, 0.5]
+    assert table["right"].tolist() == [False, False, True, True]
+    assert list(reviews) == ["review", "label"]
+
+
+@pytest.mark.filterwarnings("error")
 def test_pairs_table(made_up):
     """Differences 0.1, 0.2 and 0.3: standard error 0.1/√3, t of 0.975 with 2 degrees 4.3027. The
     fourth seed, and a pair of which one network is missing, are left out."""
@@ -112,10 +82,14 @@ def test_pairs_table(made_up):
             results.append(made_up(name, "".join(map(str, read)), seed))
     results[6] = made_up("gru-14-skip", "01", 3)
     table = comparisons.pairs_table(pd.DataFrame(results))
-    assert table.index.tolist() == ["GRU-5 minus LSTM-5"]
-    margin = 4.3027 * 0.1 / 3**0.5
-    assert table.iloc[0].tolist() == pytest.approx([3, 0.2, 0.2 - margin, 0.2 + margin], abs=1e-4)
+    assert table.index.tolist() == ["gru-5 minus lstm-5"]
+    expected = [3, 0.8, 0.6, 0.2, 0.2 - 4.3027 * 0.1 / 3**0.5, 0.2 + 4.3027 * 0.1 / 3**0.5]
+    assert table.iloc[0].tolist() == pytest.approx(expected, abs=1e-4)
     assert comparisons.pairs_table(pd.DataFrame(results[:2])).empty  # one seed
+    # Equal differences have an interval of one value, as where all networks stay at chance.
+    two = pd.DataFrame({"a": [5, 6], "b": [1, 2]})
+    equal = comparisons.paired_differences(two, {"": ["a", "b"]})
+    assert equal.loc["", ["difference", "low", "high"]].tolist() == [4, 4, 4]
 
 
 def test_the_reports_networks_are_no_further_apart_than_equally_good_ones():

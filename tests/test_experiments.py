@@ -1,17 +1,14 @@
 """The report's rows as data, and run again on a few real reviews."""
 
-from importlib.util import module_from_spec, spec_from_file_location
-
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from joblib import Memory
-from sklearn.feature_selection import VarianceThreshold
-from sklearn.pipeline import make_pipeline
 
-from sentiment_helpers import BiRNN, MeanEmbedding, load_glove, training
-from sentiment_helpers.report import experiments
-from sentiment_helpers.report.experiments import report_rows, report_table
+from sentiment_helpers import BiRNN, BiRNNClassifier, MeanEmbedding, load_glove
+from sentiment_report import experiments
+from sentiment_report.experiments import report_rows, report_table
 
 FEW = {"max_epochs": 2, "lr": 0.01}
 
@@ -25,7 +22,7 @@ def sets(reviews):
 
 @pytest.fixture(scope="module")
 def results(sets):
-    return experiments.run_all(["gru-5", "lstm-5"], *sets, [1, 2], Memory(None), **FEW)
+    return experiments.run_all(*[["gru-5", "lstm-5"]] * 2, *sets, [1, 2], Memory(None), **FEW)
 
 
 def same(some, others, but=("seconds",)):
@@ -43,17 +40,7 @@ def test_the_rows_of_the_report():
     assert (deep.cell_type, deep.num_layers, deep.hidden_size) == ("lstm", 14, 8)
     assert (deep.skip_connections, deep.dropout, deep.max_norm) == (True, 0.05, 0.75)
     assert (deep.lr, deep.max_epochs, deep.patience, deep.random_state) == (1e-4, 15, 2, 7)
-    light = experiments.classifier("gru-5-light")
-    assert (light.skip_connections, light.dropout, light.max_norm) == (False, 0.01, 0.7)
-
-
-def test_the_csv_is_read_when_it_is_needed(monkeypatch):
-    specification = spec_from_file_location("anew", experiments.__file__)
-    module = module_from_spec(specification)
-    with monkeypatch.context() as patched:
-        patched.setattr(pd, "read_csv", lambda *_, **__: pytest.fail("read at import"))
-        specification.loader.exec_module(module)
-    assert module.report_table().equals(report_table())
+    assert experiments.classifier("gru-5-light").max_norm == 0.7
 
 
 def test_gradient_norms():
@@ -62,13 +49,25 @@ def test_gradient_norms():
     assert all(weight.grad is None for weight in network.parameters())
     torch.nn.functional.binary_cross_entropy_with_logits(network.eval()(x), y).backward()
     assert norms == {n: pytest.approx(w.grad.norm().item()) for n, w in network.named_parameters()}
+    alone = experiments.gradient_norms(network, x[:, :1], y)  # one word: nothing to recur over
+    assert {norm for name, norm in alone.items() if "weight_hh" in name} == {0}
+    assert all(norm > 0 for name, norm in alone.items() if "weight_ih" in name)
+    network.register_parameter("unused", torch.nn.Parameter(torch.ones(2)))
+    assert experiments.gradient_norms(network, x, y)["unused"] == 0
+
+
+def test_a_twentieth_of_both_classes_chooses():
+    labels = np.arange(2000) % 4 == 0
+    learn, choose = experiments.choosing_rows(labels, random_state=1)
+    assert sorted([*learn, *choose]) == list(range(2000))
+    assert (len(choose), labels[choose].sum()) == (100, 25)
+    assert not np.array_equal(choose, experiments.choosing_rows(labels)[1])
 
 
 def test_a_run_is_a_fit_of_the_classifier(sets, results):
     """In a worker process and in this one."""
-    fitted = experiments.classifier("lstm-5", random_state=2, **FEW).fit(
-        *sets[0], validation=sets[1]
-    )
+    fitted = experiments.classifier("lstm-5", random_state=2, **FEW)
+    fitted.fit(*sets[0], validation=sets[1])
     result = results.loc[3]
     assert (result["experiment"], result["random_state"]) == ("lstm-5", 2)
     assert result["predicted"].tolist() == fitted.predict(sets[1][0]).tolist()
@@ -86,35 +85,29 @@ def test_results_are_kept(sets, results, tmp_path, capsys):
     """Whatever the order of the rows, and from one process for another; another argument is
     another training."""
     memory = Memory(tmp_path, verbose=0)
-    first = experiments.run_all(["gru-5"], *sets, [1], memory, **FEW)
+    first = experiments.run_all(["gru-5"], [], *sets, [1], memory, **FEW)
     assert "kept" not in capsys.readouterr().out
-    again = experiments.run_all(["lstm-5", "gru-5"], *sets, [1], memory, **FEW)
+    again = experiments.run_all(["lstm-5", "gru-5"], [], *sets, [1], memory, **FEW)
     assert "1 of 2 trainings: kept from an earlier run\n" in capsys.readouterr().out
     assert same(again[1:], first, but=[])  # the seconds, too
     assert same(again, results.loc[[1, 0]])
-    copies = [tuple(values.copy() for values in side) for side in sets]
-    assert same(experiments.run_all(["gru-5"], *copies, [1], memory, **FEW), first, but=[])
-    experiments.run_all(["gru-5"], *sets, [1], memory, **FEW | {"lr": 0.02})
-    experiments.run_all(["gru-5"], sets[1], sets[0], [1], memory, **FEW)
-    assert capsys.readouterr().out.count("kept from an earlier run") == 1
+    experiments.run_all(["gru-5"], [], *sets, [1], memory, **FEW | {"lr": 0.02})
+    experiments.run_all(["gru-5"], [], sets[1], sets[0], [1], memory, **FEW)
+    assert "kept" not in capsys.readouterr().out
 
 
 def test_a_stopped_training_is_no_result(sets, tmp_path, monkeypatch):
     """The classifier keeps the best epoch; the rows of the report are trained in full or not."""
-    memory, real = Memory(tmp_path, verbose=0), training.predict_logits
-    measured = []
+    fit = BiRNNClassifier.fit
 
-    def interrupted(*arguments):
-        measured.append(arguments)
-        if len(measured) == 3:  # in the second epoch
-            raise KeyboardInterrupt
-        return real(*arguments)
+    def interrupted(self, *rows, **options):
+        fit(self, *rows, **options).stopped_ = "interrupted"
+        return self
 
-    monkeypatch.setattr(training, "predict_logits", interrupted)
-    kept = memory.cache(experiments.run)
+    monkeypatch.setattr(BiRNNClassifier, "fit", interrupted)
+    kept = Memory(tmp_path, verbose=0).cache(experiments.run)
     with pytest.raises(KeyboardInterrupt):
         kept("gru-5", *sets, **FEW)
-    assert len(measured) == 3
     assert not kept.check_call_in_cache("gru-5", *sets, **FEW)
 
 
@@ -125,16 +118,3 @@ def test_the_first_assignment_learns(reviews):
     parameters = model[-1].get_params()
     assert (parameters["C"], parameters["solver"], parameters["max_iter"]) == (0.8, "saga", 500)
     assert pd.isna(report_table().loc["tfidf-logistic", "valid_accuracy"])
-
-
-def test_words_counted_once_for_all_folds(reviews):
-    """As in the first notebook: a fold is the same as on texts."""
-    texts, labels = reviews["review"][:400], reviews["label"][:400].to_numpy()
-    on_texts = experiments.tfidf_logistic_regression()
-    counter, *others = experiments.tfidf_logistic_regression()
-    counts, regression = counter.fit_transform(texts), make_pipeline(VarianceThreshold(), *others)
-    on_texts.fit(texts[:300], labels[:300])
-    regression.fit(counts[:300], labels[:300])
-    expected = on_texts.predict_proba(texts[300:])
-    assert (regression.predict_proba(counts[300:]) == expected).all()
-    assert regression[-1].n_features_in_ < counts.shape[1]

@@ -7,11 +7,13 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import TokenIds, WordBiRNNClassifier
+from sentiment_helpers.classifiers import blend
 from sentiment_helpers.highlights import Highlights, highlight_words, word_effects
 
 matplotlib.use("Agg")
@@ -64,54 +66,56 @@ def test_words_that_are_not_read_get_no_attention(network):
 
 
 def test_pieces_are_shown_as_written_and_read_as_they_look(network):
-    plain, written = "Good film isn't bad", "Go\xadod fi\u200blm isn\u02bct \ufeffbad"
-    words = word_effects(network, written)
+    written = "Go\xadod fi\u200blm isn\u02bct \ufeffbad - ..."
+    words, expected = (word_effects(network, t) for t in (written, "Good film isn't bad - ..."))
     assert words["word"].tolist() == written.split()
-    expected = word_effects(network, plain)
-    for column in ("effect", "attention"):
-        assert words[column].tolist() == expected[column].tolist()
+    assert words[["effect", "attention"]].equals(expected[["effect", "attention"]])
+    assert words["attention"][4:].tolist() == [0, 0]
+
+
+def test_a_blend(network, linear):
+    """Of texts, and of a network's own ids: the effects are the weighted sum of its models'."""
+    of_texts = blend([("network", network), ("linear", linear)]).fit(TEXTS, LABELS)
+    ids = network[0].transform(TEXTS)
+    of_ids = make_pipeline(network[0], blend([("network", network[-1])]).fit(ids, LABELS))
+    effects = [word_effects(model, "good film")["effect"] for model in (network, linear)]
+    for model, members in ((of_texts, effects), (of_ids, effects[:1])):
+        words = word_effects(model, "good film")
+        weights = (model if model is of_texts else model[-1]).final_estimator_.coef_[0]
+        expected = sum(w * e for w, e in zip(weights, members, strict=True))
+        assert words["effect"].tolist() == pytest.approx(expected.tolist(), rel=1e-3)
+        assert list(words) == ["word", "effect"]
+        assert highlight_words(model, "good film").probability > 0
 
 
 def test_html_is_escaped_and_coloured(linear):
     html = highlight_words(linear, "<3 good & dull")._repr_html_()
     assert "&lt;3" in html
-    assert "&amp;" in html
     colours = re.findall(r'background:(#\w+)" title="([+-][\d.]+)">(\w+)<', html)
-    by_word = {word: (colour, float(effect)) for colour, effect, word in colours}
+    by_word = {word: (to_rgb(colour), float(effect)) for colour, effect, word in colours}
     assert by_word["good"][1] > 0 > by_word["dull"][1]
-    red, _, blue = (int(by_word["good"][0][i : i + 2], 16) for i in (1, 3, 5))
-    assert blue > red  # to positive
-    red, _, blue = (int(by_word["dull"][0][i : i + 2], 16) for i in (1, 3, 5))
-    assert red > blue
+    for word, is_blue in (("good", True), ("dull", False)):
+        red, _, blue = by_word[word][0]
+        assert (blue > red) == is_blue
 
 
-@pytest.mark.parametrize(
-    ("probability", "read"),
-    [
-        (0.02, "negative (probability of positive 0.02)"),
-        (0.5, "negative (probability of positive 0.50)"),
-        (0.501, "positive (probability of positive 0.50)"),
-        (0.998, "positive (probability of positive 1.00)"),
-    ],
-)
-def test_heading(linear, probability, read):
-    highlights = Highlights(word_effects(linear, "good film"), probability)
-    heading = f"read as {read}; a word moved this to positive (blue) or negative (orange):"
-    assert f"<i>{heading}</i>" in highlights._repr_html_()
-    assert heading in " ".join(t.get_text() for t in highlights.draw().texts)
+def test_heading(linear):
+    for probability, read in ((0.5, "negative"), (0.501, "positive")):
+        shown = Highlights(word_effects(linear, "good film"), probability)
+        heading = f"read as {read} (probability of positive 0.50); a word moved this to positive ("
+        assert f"<i>{heading}" in shown._repr_html_()
+        assert shown.draw().texts[0].get_text().startswith(heading)
     plt.close("all")
 
 
 def test_figure_holds_every_word_once_in_each_part(network):
-    text = " ".join(TEXTS)
-    highlights = highlight_words(network, text)
-    ax = highlights.draw()
+    text = " ".join([*TEXTS, "verylongword" * 12])
+    ax = highlight_words(network, text).draw()
     drawn = [t.get_text() for t in ax.texts]
-    assert [drawn.count(word) for word in ("good", "dull")] == [
-        2 * text.split().count(word) for word in ("good", "dull")
-    ]
+    for word in ("good", "dull"):
+        assert drawn.count(word) == 2 * text.split().count(word)
     renderer = ax.figure.canvas.get_renderer()
-    boxes = [t.get_window_extent(renderer) for t in ax.texts]
+    boxes = [t.get_window_extent(renderer) for t in ax.texts if "very" not in t.get_text()]
     assert max(box.x1 for box in boxes) <= ax.figure.bbox.width
     assert min(box.y0 for box in boxes) >= 0
     for left, right in pairwise(boxes):
@@ -119,12 +123,13 @@ def test_figure_holds_every_word_once_in_each_part(network):
     plt.close("all")
 
 
-def test_a_text_without_words_is_refused(linear):
-    with pytest.raises(ValueError, match=r"' <br /> ' contains no word"):
-        highlight_words(linear, " <br /> ")
-
-
-def test_no_attention_where_there_is_none(glove):
+def test_no_words_and_no_attention(linear, network, glove):
+    for text_model in (linear, network):
+        empty = highlight_words(text_model, " <br /> ")
+        assert empty.words.empty
+        assert "read as " in empty._repr_html_()
+        assert len(empty.draw().texts) == len(empty.words.columns) - 1
+    plt.close("all")
     model = make_pipeline(TokenIds(glove, 6), reader(glove, "last")).fit(TEXTS, LABELS)
     assert "attention" not in word_effects(model, "good film")
     with pytest.raises(ValueError, match="pooling 'last' has no attention"):

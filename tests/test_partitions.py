@@ -1,6 +1,7 @@
 """Tables scored by a plain function, in this process and on a cluster's."""
 
 import ast
+import os
 import pickle
 import re
 import subprocess
@@ -12,8 +13,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import torch
 
-from sentiment_helpers import load, score_partition
+from sentiment_helpers import load, save, score_partition, scoring
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "RNN-report.pt"
@@ -36,24 +38,35 @@ def test_a_copy_with_two_more_columns(table):
     assert scored["probability"].to_numpy()[there] == pytest.approx(expected, abs=1e-6)
     assert scored["probability"].isna().sum() == scored["prediction"].isna().sum() == 3
     assert (scored["prediction"][there] == (expected > 0.5)).all()
-    assert (scored["probability"].dtype, str(scored["prediction"].dtype)) == (np.float64, "Int64")
+    none = score_partition(table[:0].rename(columns={"review": "text"}), MODEL, "text")
+    assert [*map(str, scored.dtypes[-2:])] == [*map(str, none.dtypes[-2:])] == ["float64", "Int64"]
 
 
-def test_another_column_and_no_rows(table):
-    assert score_partition(table.rename(columns={"review": "text"}), MODEL, "text").shape == (40, 5)
-    none = score_partition(table[:0], MODEL)
-    assert [str(t) for t in none.dtypes[-2:]] == ["float64", "Int64"]
+def test_a_model_file_that_is_replaced(table, tmp_path):
+    """It is loaded once, and again where it holds another model, of the same size and date."""
+    models = [load(MODEL), load(MODEL)]
+    with torch.no_grad():
+        next(models[1][-1].network_.parameters()).mul_(-1)
+    scored, path, stamp = [], tmp_path / "mine.pt", (1e9, 1e9)
+    for model in models:
+        save(model, path)
+        os.utime(path, stamp)
+        count = scoring._kept.cache_info().misses
+        scored.append([score_partition(table, path)["probability"] for _ in range(2)])
+        assert scoring._kept.cache_info().misses == count + 1
+        assert (scored[-1][1] == scored[-1][0]).all()
+    assert (scored[0][0] != scored[1][0]).any()
 
 
 def test_refused(table):
-    with pytest.raises(
-        ValueError, match="no columns are named text: the table has review, label, id"
-    ):
-        score_partition(table, MODEL, "text")
-    with pytest.raises(ValueError, match="2 columns are named review"):
-        score_partition(pd.concat([table, table["review"]], axis=1), MODEL)
-    with pytest.raises(ValueError, match="already a column named prediction"):
-        score_partition(table.assign(prediction=1), MODEL)
+    twice = pd.concat([table, table["review"]], axis=1)
+    for other, column, says in [
+        (table, "text", "no columns are named text: the table has review, label, id"),
+        (twice, "review", "2 columns are named review"),
+        (table.assign(prediction=1), "review", "already a column named prediction"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            score_partition(other, MODEL, column)
 
 
 def test_as_spark_calls_it(table):
@@ -76,7 +89,7 @@ def test_the_readmes_cluster(reviews, tmp_path):
     parts = [reviews[start : start + 50].assign(n="007", note="NA") for start in range(0, 400, 50)]
     for number, part in enumerate(parts):
         part.to_csv(tmp_path / f"reviews-{number}.csv", index=False)
-    count = "__import__('sentiment_helpers').scoring._load_cached.cache_info().misses"
+    count = "__import__('sentiment_helpers').scoring._kept.cache_info().misses"
     code = code.replace("models/RNN.pt", str(MODEL))
     code += f"        print(Client.current().run(lambda: {count}))\n"
     (tmp_path / "score.py").write_text(code, "utf-8")

@@ -7,21 +7,20 @@ import pandas as pd
 import pytest
 
 import sentiment_helpers as sh
-from sentiment_helpers.report import shipped
-from sentiment_helpers.report.__main__ import main
-from sentiment_helpers.storage import files
-from sentiment_helpers.storage.files import FileError
+from sentiment_helpers import files
+from sentiment_report import shipped
+from sentiment_report.__main__ import main
 
 
 @pytest.fixture
 def tiny_models(glove, monkeypatch):
-    """`shipped.models`, but tiny, over the vectors `glove`."""
+    """`shipped.models`, but tiny, over the vectors `glove`; the seeds that they were made with."""
     tiny = {"max_epochs": 2, "hidden_size": 3, "batch_size": 8, "domain_size": 2, "pair_size": 2}
-    tiny |= {"pretraining_epochs": 0}
-    untrained = shipped.models
+    tiny, seeds, untrained = tiny | {"pretraining_epochs": 0}, [], shipped.models
 
-    def models(*arguments):
-        found = untrained(*arguments)
+    def models(glove, random_state=1234, **options):
+        seeds.append(random_state)
+        found = untrained(glove, random_state, **options)
         for _, classifier in found.values():
             known = classifier.get_params()
             classifier.set_params(**{name: tiny[name] for name in tiny if name in known})
@@ -29,6 +28,7 @@ def tiny_models(glove, monkeypatch):
 
     monkeypatch.setattr(shipped, "models", models)
     monkeypatch.setattr(sh, "load_glove", lambda name: glove)
+    return seeds
 
 
 @pytest.fixture
@@ -46,110 +46,50 @@ def halves(glove, tiny_models, tmp_path, monkeypatch):
     return tmp_path / "data" / "aclImdb"
 
 
-def changed(monkeypatch, method, change):
-    """`change` is called with what this method of the bag returns."""
-    real = getattr(sh.BagClassifier, method)
-
-    def instead(*arguments, **options):
-        change(found := real(*arguments, **options))
-        return found
-
-    monkeypatch.setattr(sh.BagClassifier, method, instead)
-
-
-def test_models_blends_and_published_figures(halves, tmp_path):
-    path = tmp_path / "official.json"
-    assert main(["official", str(path)]) == 0
-    table = shipped.read_official(path)
+def test_models_blends_and_published_figures(halves, tmp_path, monkeypatch):
+    path, read = tmp_path / "official.json", shipped.OFFICIAL_RESULTS.read
+    learned, real = [], shipped.refit
+    monkeypatch.setattr(shipped, "refit", lambda *of: learned.append(len(of[1])) or real(*of))
+    main(["official", str(path)])
+    assert learned == [80] * 4  # in the end, each model learns from all rows
+    table = read(path).set_index("model")
     own = ["report's GRU", "bag", "plain", "skip", "plain + bag", "skip + bag"]
-    assert table.index.tolist() == own + [model for model, *_ in shipped.PUBLISHED]
+    assert table.index[:6].tolist() == own
     assert table.columns.tolist() == shipped.COLUMNS[1:]
     assert set(table["source"][own]) == {"official split; 80 teach, 24 test"}
-    assert (table.loc["BERT, fine-tuned"] == ["0.9089", "", "", "", "", shipped.LLMS]).all()
+    published = table.loc["BERT, fine-tuned", ["accuracy", "roc_auc", "source"]].tolist()
+    assert published == ["0.9089", "", "another split; github.com/rasbt/LLMs-from-scratch"]
     assert 0.5 < float(table.loc["bag", "roc_auc"]) < 1
     # The test half plays no part in training: with its labels exchanged, what was right is wrong.
     (halves / "test" / "pos").rename(halves / "test" / "other")
     (halves / "test" / "neg").rename(halves / "test" / "pos")
     (halves / "test" / "other").rename(halves / "test" / "neg")
     shipped.run_official(path)
-    exchanged = shipped.read_official(path)
+    exchanged = read(path).set_index("model")
     for figure in ("accuracy", "roc_auc"):
         both = table.loc[own, figure].astype(float) + exchanged.loc[own, figure].astype(float)
         assert both.tolist() == pytest.approx([1] * len(own), abs=2e-4)
 
 
-def test_what_learned_from_all_rows_is_measured(halves, tmp_path, monkeypatch):
-    learned = []
-
-    def replace(bag):
-        learned.append(bag.n_train_)
-        bag.decision_function = lambda X: np.zeros(len(X))
-
-    changed(monkeypatch, "refit", replace)
-    shipped.run_official(tmp_path / "official.json")
-    assert learned == [80]
-    table = shipped.read_official(tmp_path / "official.json")
-    assert table.loc["bag", "roc_auc"] == "0.5000"
-    alone, blended = table.loc[["plain", "plain + bag"], "roc_auc"].astype(float)
-    assert min(abs(blended - alone), abs(blended - (1 - alone))) < 2e-4  # of either weight's sign
-
-
-@pytest.mark.parametrize("method", ["fit", "refit"])
-def test_an_interrupted_training_ends_the_run(method, halves, tmp_path, monkeypatch):
-    trained = []
-
-    def interrupt(bag):
-        trained.append(bag)
-        bag.stopped_ = "interrupted"
-
-    changed(monkeypatch, method, interrupt)
-    assert main(["official", str(tmp_path / "results" / "official.json")]) == 130
-    assert len(trained) == 1
-    assert list((tmp_path / "results").iterdir()) == []
-
-
-def test_refusals_in_one_sentence(halves, tmp_path, caplog, capsys):
-    path = tmp_path / "official.json"
-    assert shipped.read_official(path) is None
-    assert "official.json is not there: `make official` writes it" in caplog.text
-    for other in ("no JSON", "[]", '{"data": {"rows": 3}, "results": []}'):
-        path.write_text(other, "utf-8")
-        with pytest.raises(
-            FileError, match="is not what `make official` writes with these settings"
-        ):
-            shipped.read_official(path)
+def test_without_an_official_split(halves, tmp_path, capsys):
     (halves / "test").rename(tmp_path / "elsewhere")
-    assert main(["official", str(path)]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["official", str(tmp_path / "official.json")])
     assert capsys.readouterr().err.startswith("the reviews have no official split")
-    assert path.read_text("utf-8") == other
+    assert not (tmp_path / "official.json").exists()
 
 
-@pytest.fixture
-def trained(glove, tiny_models, monkeypatch):
-    """120 reviews and tiny models; a list of the seeds of the trainings."""
+def test_each_network_and_seed_once_and_resumed(tiny_models, tmp_path, monkeypatch):
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # to start processes would take seconds
-    rng, rows = np.random.default_rng(0), []
-    for number in range(120):
-        words = rng.choice(["good", "bad", "film", "dull", ("bad", "good")[number % 2]], 9)
-        rows.append((" ".join([*words, str(number)]), number % 2))
-    monkeypatch.setattr(
-        sh, "load_reviews", lambda _: pd.DataFrame(rows, columns=["review", "label"])
-    )
-    seen, real = [], shipped.models
-
-    def recorded(glove, random_state):
-        seen.append(random_state)
-        return real(glove, random_state)
-
-    monkeypatch.setattr(shipped, "models", recorded)
-    return seen
-
-
-def test_each_network_and_seed_once_and_resumed(trained, tmp_path):
-    path = tmp_path / "seeds.json"
-    assert main(["seeds", str(path)]) == 0
+    words, labels = ["good", "bad", "film", "dull"], np.arange(120) % 2
+    rng = np.random.default_rng(0)
+    texts = [" ".join([*rng.choice([*words, words[1 - n]], 9), str(rng.random())]) for n in labels]
+    reviews = pd.DataFrame({"review": texts, "label": labels})
+    monkeypatch.setattr(sh, "load_reviews", lambda _: reviews)
+    path, read, trained = tmp_path / "seeds.json", shipped.SEEDS_RESULTS.read, tiny_models
+    main(["seeds", str(path)])
     assert trained == [1, 1, 2, 2, 3, 3]
-    table = shipped.read_seeds(path)
+    table = read(path)
     names = ("bag", "plain", "plain + bag", "skip", "skip + bag")
     done = sorted(zip(table["model"], table["random_state"], strict=True))
     assert done == [(name, seed) for name in names for seed in (1, 2, 3)]
@@ -159,9 +99,16 @@ def test_each_network_and_seed_once_and_resumed(trained, tmp_path):
     left = [one for one in content["results"] if (one["model"], one["random_state"]) != ("skip", 2)]
     path.write_text(json.dumps(content | {"results": left}), "utf-8")
     trained.clear()
-    assert main(["seeds", str(path)]) == 0
+    main(["seeds", str(path)])
     assert trained == [2]
-    again, before = (
-        one.set_index(["model", "random_state"]) for one in (shipped.read_seeds(path), table)
-    )
+    again, before = (one.set_index(["model", "random_state"]) for one in (read(path), table))
     pd.testing.assert_frame_equal(again.sort_index(), before.sort_index())
+
+
+def test_the_notebooks_networks():
+    """With the defaults of each notebook."""
+    models = shipped.models(sh.Glove("one", ["good"], np.ones((1, 2), np.float32)), random_state=7)
+    titles = [model[-1].title for model in models.values()]
+    assert titles[::2] == ["GRU 5×8", "LSTM 1×64, words in order"]
+    assert titles[3] == "LSTM 3×64 skip, words in order"
+    assert {model[-1].random_state for model in models.values()} == {7}

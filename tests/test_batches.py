@@ -1,0 +1,164 @@
+"""Rows in batches, predictions in large ones, and how the processor is set meanwhile."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+from sentiment_helpers import WordBiRNN, batches, metrics, training
+from sentiment_helpers.batches import Rows, predict_logits
+from sentiment_helpers.networks import Stack
+from sentiment_helpers.training import fit
+
+
+class Sums(nn.Module):
+    """The logit of a row is a weighted sum of its columns; notes the batches that it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(1)), nn.Parameter(torch.zeros(1))
+        self.seen = {True: [], False: []}
+
+    def forward(self, x):
+        self.seen[self.training].append(x)
+        return self.weight * x.sum(1).float() + self.bias
+
+
+@pytest.fixture
+def uneven(device):
+    """Rows of 1 to 60 leading ones; as many labels of each kind."""
+    lengths = torch.arange(1, 61).repeat(10)
+    inputs = (torch.arange(60) < lengths.unsqueeze(1)).long()
+    return Rows(inputs.to(device), (torch.arange(600) % 2).float().to(device), lengths)
+
+
+def test_batches_of_like_lengths(uneven, device):
+    network = Sums().to(device)
+    fit(network, uneven, uneven, max_epochs=2, lr=0.0)
+    trained = network.seen[True]
+    assert len(trained) == 20
+    for epoch in (trained[:10], trained[10:]):
+        read = sorted(length for x in epoch for length in x.sum(1).tolist())
+        assert read == sorted(uneven.lengths.tolist())
+        assert all(x.shape[1] == x.sum(1).max() for x in epoch)  # cut to the longest
+        assert max(x.shape[1] - x.sum(1).min() for x in epoch) < 10
+        widths = [x.shape[1] for x in epoch]
+        assert widths != sorted(widths)  # the batches themselves are shuffled
+    assert [x.shape for x in trained[:10]] != [x.shape for x in trained[10:]]
+
+
+def test_rows_come_back_in_order(uneven, device, monkeypatch):
+    monkeypatch.setattr(batches, "EVAL_WORDS", 300)
+    for lengths in (uneven.lengths, None):
+        network = Sums().to(device)
+        logits = predict_logits(network, uneven.inputs, lengths)
+        assert torch.equal(logits.cpu(), uneven.lengths.float())
+        assert max(x.numel() for x in network.seen[False]) in range(280, 421)
+
+
+@pytest.mark.parametrize("pooling", ["last", "attention+max"])
+def test_batches_of_similar_lengths_change_no_logit(pooling):
+    network = WordBiRNN(9, 4, num_layers=2, hidden_size=3, pooling=pooling).eval()
+    lengths = torch.randint(1, 30, (200,))
+    ids = torch.randint(1, 9, (200, 30)) * (torch.arange(30) < lengths.unsqueeze(1))
+    with torch.inference_mode():
+        plain = network(ids)
+    torch.testing.assert_close(predict_logits(network, ids, lengths), plain)
+
+
+def test_a_part_of_the_training_rows_is_measured(uneven, device, monkeypatch, same):
+    """Where rows have lengths. Neither weights nor validation figures depend on it."""
+    found, counts = [], []
+
+    def evaluate(labels, probabilities):
+        counts.append(len(labels))
+        return metrics.evaluate(labels, probabilities)
+
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    for most, rows in ((5000, uneven), (100, uneven), (100, uneven._replace(lengths=None))):
+        monkeypatch.setattr(training, "MEASURED_ROWS", most)
+        network = Sums().to(device)
+        history = fit(network, rows, rows, max_epochs=2, lr=0.1)
+        part = 100 if most == 100 and rows is uneven else 600
+        assert [counts.pop(0) for _ in range(4)] == [part, 600] * 2
+        found.append(([row["valid_loss"] for row in history.epochs], network.weight.detach()))
+    assert found[0][0] == pytest.approx(found[1][0], abs=0 if device == "cpu" else 1e-6)
+    assert same(found[0][1], found[1][1])
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Sets their number; and there are as many processors as one could want."""
+    before = torch.get_num_threads()
+    monkeypatch.setattr(batches.joblib, "cpu_count", lambda: 8)
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_weights_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
+    """With one, the directions wait for each other. In a thread that starts meanwhile, the number
+    is as before; and so it is afterwards."""
+    lengths, found, spares = torch.randint(3, 30, (120,)), [], []
+    ids = torch.randint(1, 9, (120, 30)) * (torch.arange(30) < lengths.unsqueeze(1))
+    rows = Rows(ids, (torch.arange(120) % 2).float(), lengths)
+
+    def evaluate(*given):
+        assert torch.get_num_threads() == 1
+        drawing = [module for module in network.modules() if hasattr(module, "generator")]
+        assert len({module.generator.initial_seed() for module in drawing}) == 5
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == count
+        spares.append(batches._here.spare is not None)
+        return metrics.evaluate(*given)
+
+    monkeypatch.setattr(training, "evaluate", evaluate)
+    for count in (1, 3):
+        threads(count)
+        torch.manual_seed(0)
+        network = WordBiRNN(9, 4, num_layers=3, hidden_size=5, dropout=0.2, layer_dropout=0.2)
+        nn.init.normal_(network.embedding.weight)
+        fit(network, rows, rows, lr=0.02, max_epochs=2)
+        found.append(network.state_dict())
+        assert torch.get_num_threads() == count
+        assert not hasattr(batches._here, "spare")
+    assert spares == [False] * 4 + [True] * 4
+    assert all(torch.equal(weight, found[1][name]) for name, weight in found[0].items())
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_side_by_side_is_one_after_the_other(threads, frozen):
+    """Values and gradients to the last bit; with or without gradients; errors of both come out."""
+    threads(2)
+    stacks = [Stack(nn.GRU, 3, 4, 2, skip_connections=False) for _ in range(2)]
+    stacks[1].layers["2"].requires_grad_(not frozen)
+    x = [torch.randn(6, 5, 3, requires_grad=not frozen or number == 1) for number in range(2)]
+    wanted = [w for s in stacks for w in s.parameters() if w.requires_grad]
+    wanted += [one for one in x if one.requires_grad]
+
+    def computed():
+        outputs = batches.side_by_side(stacks, [(one,) for one in x])
+        return [*outputs, *torch.autograd.grad(sum(o.sin().sum() for o in outputs), wanted)]
+
+    plain = computed()
+    with batches.one_thread():
+        assert batches._here.spare
+        assert all(map(torch.equal, plain, computed()))
+        for mode in (torch.no_grad, torch.inference_mode):
+            with mode():
+                outputs = batches.side_by_side(stacks, [(one,) for one in x])
+            assert all(map(torch.equal, plain, outputs))
+        for number in range(2):
+            wrong = [(x[0],), (x[1],)]
+            wrong[number] = (x[0][..., :2],)
+            with pytest.raises(RuntimeError, match="input"):
+                batches.side_by_side(stacks, wrong)
+
+
+def test_denormals_are_flushed_while_it_lasts():
+    tiny, seen = torch.tensor(1e-40), []
+    network, rows = Sums(), Rows(torch.randn(9, 4), torch.ones(9))
+    network.register_forward_pre_hook(lambda *_: seen.append((tiny * 1.0).item()))
+    fit(network, rows, rows, max_epochs=1)
+    assert set(seen) == {0.0}
+    assert (tiny * 1.0).item() > 0
