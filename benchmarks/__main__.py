@@ -10,6 +10,8 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.busy import HEAD as BUSY_HEAD
+from benchmarks.busy import busy
 from benchmarks.growth import draw, grow, slope
 from benchmarks.measure import Line, Run, alone
 from benchmarks.stages import STAGES
@@ -25,12 +27,14 @@ GROWTH_HEAD = """| stage | seconds | slope | memory |
 def main() -> None:
     """Measure and print one stage; or all stages, and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("stage", nargs="?", choices=[*STAGES, "growth"])
+    parser.add_argument("stage", nargs="?", choices=[*STAGES, "growth", "busy"])
     chosen = parser.parse_args().stage
-    lines, growth = [], []
-    print(GROWTH_HEAD if chosen == "growth" else HEAD)
-    for name in [chosen] if chosen else [*STAGES, "growth"]:
-        if name == "growth":
+    lines, growth, beside = [], [], []
+    print({"growth": GROWTH_HEAD, "busy": BUSY_HEAD}.get(chosen, HEAD))
+    for name in [chosen] if chosen else [*STAGES, "growth", "busy"]:
+        if name == "busy":
+            new = beside = busy()
+        elif name == "growth":
             runs = alone(grow)
             draw(runs, RESULTS.with_name("growth.png"))
             new = growth = [growth_row(stage, by_rows) for stage, by_rows in runs.items()]
@@ -42,6 +46,7 @@ def main() -> None:
         text = RESULTS_TEMPLATE.format(
             table="\n".join([HEAD, *lines]),
             growth="\n".join([GROWTH_HEAD, *growth]),
+            busy="\n".join([BUSY_HEAD, *beside]),
             machine=machine(),
             trials=TRIALS.read_text("utf-8"),
         )
@@ -73,6 +78,14 @@ time is proportional to the number of reviews.
 {growth}
 
 ![Time and memory over the number of reviews](growth.png)
+
+## Beside busy processes
+
+Twice as many processes as cores do nothing but count, while the same work is done in a new process,
+started without any environment variable. Of wall time, it gets the share that the system gives it;
+the seconds of CPU should hardly grow.
+
+{busy}
 
 {machine}
 

@@ -10,10 +10,11 @@ import pandas as pd
 import sentiment_helpers as sh
 from benchmarks.measure import Run, alone, measured
 from benchmarks.stages import MODELS, bundled
-from sentiment_helpers.plots import COLOURS, MARKERS
-from sentiment_helpers.report import experiments
+from sentiment_helpers.plots import COLOURS
+from sentiment_report import experiments
 
 FACTORS = (1, 2, 4, 8)
+MARKERS = "osD"
 
 
 def grow(rows: int | None = None) -> dict[str, dict[int, Run]]:

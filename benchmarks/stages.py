@@ -12,12 +12,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.pipeline import make_pipeline
 
 import sentiment_helpers as sh
 from benchmarks import recipe, recipe_text
 from benchmarks.measure import Line, Run, check, measured, one_core
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
-from sentiment_helpers.report import experiments
+from sentiment_report import experiments
 
 MODELS = Path(__file__).parents[1] / "models"
 
@@ -141,7 +142,8 @@ def scoring(rows: int | None = None) -> list[Line]:
 
 def sequence_scoring(rows: int | None = 5000) -> list[Line]:
     """Scoring a file with words in order, compared with batches of 64 in the order of the file."""
-    model = sh.load(MODELS / "RNN.pt")["network"]
+    blend = sh.load(MODELS / "RNN.pt")
+    model = make_pipeline(blend[0], blend[-1].named_estimators_["network"])
     ids, classifier = model[0], model[1]
     rows_of = {id_: row for row, id_ in enumerate(classifier.ids_.tolist(), 2)}
     index = {word: rows_of.get(id_, 1) for word, id_ in ids.ids_.items()}
