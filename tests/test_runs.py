@@ -138,7 +138,8 @@ def test_parameters_without_a_mistake(files):
         {"REVIEWS": "{here}/reviews.tar.gz", "CLASS_WEIGHT": "balanced"},
         {"REVIEWS": "aclImdb", "GLOVE": "glove.6B.300d"},
     ):
-        start(**{name: filled(value, files) for name, value in changes.items()})
+        run = start(**{name: filled(value, files) for name, value in changes.items()})
+        assert run.folder.is_dir()
 
 
 def test_a_notebook_shows_mistakes_without_a_traceback(capsys, monkeypatch):
