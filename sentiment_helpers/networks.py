@@ -163,8 +163,9 @@ class PairVectors(nn.Module):
 
 def pair_keys(ids):
     """A number for each pair of neighbours in `ids` (N, T) int64, an array or a tensor: the first
-    id times 2³² plus the second, (N, T - 1) int64."""
-    return (ids[:, :-1] << 32) + ids[:, 1:]
+    id times 2³² plus the second, (N, T - 1) int64; 0 where one of them is no known word."""
+    first, second = ids[:, :-1], ids[:, 1:]
+    return ((first << 32) + second) * ((first > 1) & (second > 1))
 
 
 class Stack(nn.Module):

@@ -90,7 +90,6 @@ def _words_and_pairs(ids: np.ndarray) -> np.ndarray:
     """The words and pairs (N, 2T - 1) int64 of reviews `ids` (N, T), as in `grams_`; repeated and
     unknown ones are 0."""
     words = np.where(ids > UNKNOWN, ids, 0).astype(np.int64)
-    pairs = np.where(np.minimum(words[:, :-1], words[:, 1:]) > 0, pair_keys(words), 0)
-    grams = np.sort(np.concatenate([words, pairs], axis=1), axis=1)
+    grams = np.sort(np.concatenate([words, pair_keys(words)], axis=1), axis=1)
     grams[:, 1:][grams[:, 1:] == grams[:, :-1]] = 0
     return grams

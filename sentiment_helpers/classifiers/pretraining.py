@@ -40,7 +40,7 @@ def domain_vectors(ids: np.ndarray, num_words: int, size: int, random_state: int
 def pair_vectors(ids: np.ndarray, num_words: int, size: int, random_state: int) -> PairVectors:
     """The same of the pairs of words that occur `MIN_PAIR_COUNT` times."""
     words = np.where(ids > UNKNOWN, ids, 0).astype(np.int64)
-    keys = np.where(np.minimum(words[:, :-1], words[:, 1:]) > 0, pair_keys(words), 0)  # (N, T - 1)
+    keys = pair_keys(words)  # (N, T - 1)
     found, places, times = np.unique(keys, return_inverse=True, return_counts=True)
     kept = (found > 0) & (times >= MIN_PAIR_COUNT)
     rows = (kept * kept.cumsum())[places].reshape(keys.shape)
