@@ -1,4 +1,5 @@
-"""Rows in batches: reviews of similar lengths together, and large batches for predictions."""
+"""Rows in batches: reviews of similar lengths together, and large batches for predictions. And
+the threads, each of which takes a whole piece of work."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,6 @@ from typing import NamedTuple
 import joblib
 import torch
 from torch import Generator, Tensor, nn
-from torch.autograd.function import once_differentiable
 
 EVAL_WORDS = 2**15  # columns times rows of a batch without gradients
 SORTED_BATCHES = 50  # batches whose rows are sorted by length
@@ -42,6 +42,13 @@ class Rows(NamedTuple):
         longest = None if rows.lengths is None else int(rows.lengths.max())
         return rows._replace(inputs=rows.inputs[:, :longest])
 
+    def halves(self) -> list["Rows"]:
+        """The rows in two pieces, for two threads, or in one: where they are on a GPU, or so short
+        that threads would not pay."""
+        if self.lengths is None or not self.inputs.is_cpu or len(self.inputs) < 2:
+            return [self]
+        return [self.chosen(torch.arange(start, len(self.inputs), 2)) for start in (0, 1)]
+
 
 def predict_logits(network: nn.Module, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Logits (N,) of inputs (N, T, …), computed without dropout, in large batches with the longest
@@ -50,37 +57,44 @@ def predict_logits(network: nn.Module, inputs: Tensor, lengths: Tensor | None = 
     if lengths is None:
         lengths = torch.full((len(inputs),), inputs.shape[1])
     network.eval()
-    logits = torch.empty(len(inputs), dtype=torch.float32, device=inputs.device)
-    order = lengths.argsort(stable=True, descending=True).to(inputs.device)
-    with torch.inference_mode(), one_thread():
-        while len(order):
-            longest = int(lengths[order[0]])
-            rows = order[: max(EVAL_WORDS // longest, 1)]
-            logits[rows], order = network(inputs[rows, :longest]), order[len(rows) :]
+    order, parts = lengths.argsort(stable=True, descending=True).to(inputs.device), []
+    while len(order):
+        size = max(EVAL_WORDS // int(lengths[order[0]]), 1)
+        parts, order = [*parts, order[:size]], order[size:]
+
+    def compute(rows: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return network(inputs[rows, : lengths[rows[0]]])
+
+    logits, run = torch.empty(len(inputs), device=inputs.device), each if inputs.is_cpu else map
+    with one_thread():
+        for rows, found in zip(parts, run(compute, parts), strict=True):
+            logits[rows] = found
     return logits
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """In this block, one thread computes each operation of this thread; `side_by_side` has another.
+    """In this block, one thread computes each operation of this thread; `each` has more threads, as
+    many as PyTorch and the machine allow.
 
     Threads inside an operation wait for each other, which on busy cores takes many times longer
     than the operation. So do numbers below 1e-38, where Adam's averages of a rare word's weights
     end: they count as 0.
     """
-    if hasattr(_here, "spare"):  # in such a block already
+    if hasattr(_here, "pool"):  # in such a block already
         yield
         return
     flushed = (torch.full((), 1e-40, dtype=torch.float32) * 1).item() == 0
-    threads, _here.spare = compute_alone(), None
-    if min(threads, joblib.cpu_count()) > 1:
-        _here.spare = ThreadPoolExecutor(1, initializer=compute_alone)
+    threads, _here.pool = compute_alone(), None
+    if (count := min(threads, joblib.cpu_count())) > 1:
+        _here.pool = ThreadPoolExecutor(count, initializer=compute_alone)
     try:
         yield
     finally:
-        if _here.spare:
-            _here.spare.shutdown()
-        del _here.spare
+        if _here.pool:
+            _here.pool.shutdown(cancel_futures=True)
+        del _here.pool
         if threads > 1:  # or later threads would be limited, too
             torch.set_num_threads(threads)
         torch.set_flush_denormal(flushed)
@@ -98,44 +112,8 @@ def compute_alone() -> int:
     return threads
 
 
-def side_by_side(modules: Sequence[nn.Module], inputs: Sequence[tuple]) -> Sequence[Tensor]:
-    """What two modules give for their inputs. On a CPU, in a block of `one_thread`, they compute
-    at the same time, and so do their gradients; values are the same to the last bit."""
-    spare = getattr(_here, "spare", None)
-    if spare is None or not inputs[0][0].is_cpu:
-        return [module(*given) for module, given in zip(modules, inputs, strict=True)]
-    parts = [[*given, *module.parameters()] for module, given in zip(modules, inputs, strict=True)]
-    sizes, grad = (len(inputs[0]), len(parts[0])), torch.is_grad_enabled()
-    return _SideBySide.apply(spare, modules, grad, sizes, *parts[0], *parts[1])
-
-
-class _SideBySide(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, spare, modules, grad, sizes, *tensors):
-        def compute(module, given):
-            with torch.set_grad_enabled(grad):
-                leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in given]
-                return [*leaves, *module.parameters()], module(*leaves)
-
-        inputs = [tensors[at : at + sizes[0]] for at in (0, sizes[1])]
-        ctx.spare, ctx.computed = spare, _both(spare, compute, modules, inputs)
-        return tuple(output.detach() for _, output in ctx.computed)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *gradients):
-        def compute(computed, gradient):
-            weights, output = computed
-            wanted = [weight for weight in weights if weight.requires_grad]
-            found = iter(torch.autograd.grad(output, wanted, gradient, allow_unused=True))
-            return [next(found) if weight.requires_grad else None for weight in weights]
-
-        first, second = _both(ctx.spare, compute, ctx.computed, gradients)
-        return None, None, None, None, *first, *second
-
-
-def _both(spare: ThreadPoolExecutor, compute: Callable, *given: Sequence) -> list:
-    """As `map`, for two pieces of work, the second one in the other thread."""
-    one, other = zip(*given, strict=True)
-    second = spare.submit(compute, *other)
-    return [compute(*one), second.result()]
+def each(function: Callable, *given: Sequence) -> list:
+    """What `map` gives for equally long sequences, whose items are pieces of work. In a block of
+    `one_thread`, they are computed side by side."""
+    pool = getattr(_here, "pool", None)
+    return [*(pool.map if pool and len(given[0]) > 1 else map)(function, *given)]

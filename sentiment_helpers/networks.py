@@ -5,8 +5,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from sentiment_helpers.batches import side_by_side
-
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 POOLINGS = ("last", "max", "attention", "attention+max")
 SHORTCUT_SCALE = 3.0  # a mean of hundreds of vectors is small compared with the states
@@ -69,16 +67,16 @@ class BiRNN(nn.Module):
             lengths = torch.full((len(x),), x.shape[1], device=x.device)
         pooled = self._pool(self.states(x, lengths), lengths)  # (B, 2H), or (B, 4H)
         if self.shortcut:
-            mean = x.masked_fill(_padding(x, lengths), 0).sum(dim=1) / lengths.unsqueeze(1)
+            inside = (~_padding(x, lengths)).to(x.dtype).transpose(1, 2)  # (B, 1, T)
+            mean = (inside @ x).squeeze(1) / lengths.unsqueeze(1)
             pooled = torch.cat([pooled, SHORTCUT_SCALE * mean], dim=1)  # D more
         return self.out(self.output_dropout(pooled)).squeeze(1)  # (B,)
 
     def states(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Both last layers' states at each word, (B, T, 2H)."""
         x = self.dropout(x)
-        stacks = (self.forward_stack, self.backward_stack)
-        forward, backward = side_by_side(stacks, [(x,), (reverse_within(x, lengths),)])
-        return torch.cat([forward, reverse_within(backward, lengths)], dim=2)
+        backward = self.backward_stack(reverse_within(x, lengths))
+        return torch.cat([self.forward_stack(x), reverse_within(backward, lengths)], dim=2)
 
     def attention_weights(self, h: Tensor, lengths: Tensor) -> Tensor:
         """The weight of each word with states `h`, (B, T): 0 on padding, with a sum of 1."""

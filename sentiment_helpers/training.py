@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
-from sentiment_helpers.batches import Rows, one_thread, predict_logits
+from sentiment_helpers.batches import Rows, each, one_thread, predict_logits
 from sentiment_helpers.metrics import evaluate
 
 OPTIMIZERS = {
@@ -82,7 +83,7 @@ def fit(network: nn.Module, train: Rows, valid: Rows, *, patience=2, **settings)
     every = 1 if train.lengths is None else math.ceil(count / MEASURED_ROWS)
     measured = train.chosen(torch.arange(0, count, every))
     try:
-        with closing(epochs(network, train, _label_loss, **settings)) as running:
+        with closing(epochs(network, train, _label_losses, **settings)) as running:
             for row in running:
                 epoch = row["epoch"]
                 del row["loss"]  # with dropout
@@ -131,7 +132,7 @@ def measure(network: nn.Module, rows: Rows) -> tuple[dict[str, float], np.ndarra
 def epochs(
     network: nn.Module,
     rows: Rows,
-    batch_loss: Callable[[nn.Module, Rows], Tensor],
+    losses_of: Callable[[nn.Module, Rows], Tensor],
     *,
     optimizer: str = "adam",
     lr: float = 1e-4,
@@ -143,8 +144,9 @@ def epochs(
     random_state: int = 1234,
     description: str | None = None,
 ) -> Iterator[dict[str, float]]:
-    """Train `network` epoch by epoch to lower `batch_loss`, of labels or of text. After each epoch,
-    yields its number `epoch`, from 1, and the means of `loss` and `gradient_norm`, before clipping.
+    """Train `network` epoch by epoch to lower the mean of a batch's `losses_of` labels or text.
+    After each epoch, yields its number `epoch`, from 1, and the means of `loss` and
+    `gradient_norm`, before clipping.
 
     Args:
         optimizer: one of `OPTIMIZERS`, with PyTorch's defaults; "sgd" needs a greater `lr`.
@@ -160,7 +162,9 @@ def epochs(
     weights = OPTIMIZERS[optimizer](_groups(network, lr, embedding_lr))
     rates = LambdaLR(weights, lambda done: _factor(schedule, done + 1, steps))
     order = Generator().manual_seed(random_state)
-    drawing = [module for module in network.modules() if hasattr(module, "generator")]
+    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    networks = nn.ModuleList([network, copy.deepcopy(network, shared)])  # one for each half
+    drawing = [module for module in networks.modules() if hasattr(module, "generator")]
     for number, module in enumerate(drawing):  # its own, since threads have no order
         module.generator = Generator(rows.inputs.device).manual_seed(random_state + number)
     shown = {"desc": description, "disable": description is None, "file": sys.stdout}
@@ -169,10 +173,10 @@ def epochs(
         with one_thread(), bar:
             for epoch in range(1, max_epochs + 1):
                 bar.set_postfix_str(f"epoch {epoch} of {max_epochs}")
-                network.train()
+                networks.train()
                 taken = []
                 for batch in rows.batches(batch_size, order):
-                    taken.append(_step(network, batch_loss(network, batch), weights, max_norm))
+                    taken.append(_step(networks, batch, losses_of, weights, max_norm))
                     rates.step()
                     bar.update()
                 loss, norm = torch.stack(taken).mean(dim=0).tolist()
@@ -183,13 +187,20 @@ def epochs(
             module.generator = None
 
 
-def _step(network: nn.Module, loss: Tensor, optimizer: Optimizer, max_norm: float) -> Tensor:
-    """One step down the `loss`: (2,), its value and the norm of its gradient before clipping."""
-    optimizer.zero_grad()
-    loss.backward()
-    norm = nn.utils.clip_grad_norm_(network.parameters(), max_norm)
+def _step(networks, batch, losses_of, optimizer: Optimizer, max_norm: float) -> Tensor:
+    """One step down the mean loss: (2,), its value and the norm of its gradient before clipping.
+    The `networks` share their weights; each one has a half of the batch, and a thread."""
+    weights = [weight for weight in networks.parameters() if weight.requires_grad]
+    halves = batch.halves()
+    losses = each(losses_of, networks[: len(halves)], halves)
+    count = max(sum(map(len, losses)), 1)  # of words or reviews; a batch may have no such word
+    totals = [part.sum() / count for part in losses]
+    found = each(partial(torch.autograd.grad, inputs=weights, materialize_grads=True), totals)
+    for weight, first, *rest in zip(weights, *found, strict=True):
+        weight.grad = sum(rest, first)
+    norm = nn.utils.clip_grad_norm_(weights, max_norm)
     optimizer.step()
-    return torch.stack([loss.detach(), norm])
+    return torch.stack([sum(totals).detach(), norm])
 
 
 def _factor(schedule: str, step: int, steps: int) -> float:
@@ -206,5 +217,6 @@ def _groups(network: nn.Module, lr: float, embedding_lr: float | None) -> list[d
     return [{"params": others, "lr": lr}, {"params": [*words], "lr": of_words}]
 
 
-def _label_loss(network: nn.Module, batch: Rows) -> Tensor:
-    return binary_cross_entropy_with_logits(network(batch.inputs), batch.labels, batch.weights)
+def _label_losses(network: nn.Module, batch: Rows) -> Tensor:
+    given = batch.labels, batch.weights
+    return binary_cross_entropy_with_logits(network(batch.inputs), *given, reduction="none")

@@ -8,7 +8,6 @@ from torch import nn
 
 from sentiment_helpers import WordBiRNN, batches, metrics, training
 from sentiment_helpers.batches import Rows, predict_logits
-from sentiment_helpers.networks import Stack
 from sentiment_helpers.training import fit
 
 
@@ -33,10 +32,9 @@ def uneven(device):
     return Rows(inputs.to(device), (torch.arange(600) % 2).float().to(device), lengths)
 
 
-def test_batches_of_like_lengths(uneven, device):
-    network = Sums().to(device)
-    fit(network, uneven, uneven, max_epochs=2, lr=0.0)
-    trained = network.seen[True]
+def test_batches_of_like_lengths(uneven):
+    order = torch.Generator().manual_seed(1)
+    trained = [batch.inputs for _ in range(2) for batch in uneven.batches(64, order)]
     assert len(trained) == 20
     for epoch in (trained[:10], trained[10:]):
         read = sorted(length for x in epoch for length in x.sum(1).tolist())
@@ -97,9 +95,9 @@ def threads(monkeypatch):
 
 
 def test_weights_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
-    """With one, the directions wait for each other. In a thread that starts meanwhile, the number
-    is as before; and so it is afterwards."""
-    lengths, found, spares = torch.randint(3, 30, (120,)), [], []
+    """With one, the halves of a batch wait for each other. In a thread that starts meanwhile, the
+    number is as before; and so it is afterwards."""
+    lengths, found, pools = torch.randint(3, 30, (120,)), [], []
     ids = torch.randint(1, 9, (120, 30)) * (torch.arange(30) < lengths.unsqueeze(1))
     rows = Rows(ids, (torch.arange(120) % 2).float(), lengths)
 
@@ -109,7 +107,7 @@ def test_weights_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
         assert len({module.generator.initial_seed() for module in drawing}) == 5
         with ThreadPoolExecutor(1) as pool:
             assert pool.submit(torch.get_num_threads).result() == count
-        spares.append(batches._here.spare is not None)
+        pools.append(batches._here.pool is not None)
         return metrics.evaluate(*given)
 
     monkeypatch.setattr(training, "evaluate", evaluate)
@@ -121,38 +119,21 @@ def test_weights_do_not_depend_on_the_number_of_threads(threads, monkeypatch):
         fit(network, rows, rows, lr=0.02, max_epochs=2)
         found.append(network.state_dict())
         assert torch.get_num_threads() == count
-        assert not hasattr(batches._here, "spare")
-    assert spares == [False] * 4 + [True] * 4
+        assert not hasattr(batches._here, "pool")
+    assert pools == [False] * 4 + [True] * 4
     assert all(torch.equal(weight, found[1][name]) for name, weight in found[0].items())
 
 
-@pytest.mark.parametrize("frozen", [False, True])
-def test_side_by_side_is_one_after_the_other(threads, frozen):
-    """Values and gradients to the last bit; with or without gradients; errors of both come out."""
-    threads(2)
-    stacks = [Stack(nn.GRU, 3, 4, 2, skip_connections=False) for _ in range(2)]
-    stacks[1].layers["2"].requires_grad_(not frozen)
-    x = [torch.randn(6, 5, 3, requires_grad=not frozen or number == 1) for number in range(2)]
-    wanted = [w for s in stacks for w in s.parameters() if w.requires_grad]
-    wanted += [one for one in x if one.requires_grad]
-
-    def computed():
-        outputs = batches.side_by_side(stacks, [(one,) for one in x])
-        return [*outputs, *torch.autograd.grad(sum(o.sin().sum() for o in outputs), wanted)]
-
-    plain = computed()
-    with batches.one_thread():
-        assert batches._here.spare
-        assert all(map(torch.equal, plain, computed()))
-        for mode in (torch.no_grad, torch.inference_mode):
-            with mode():
-                outputs = batches.side_by_side(stacks, [(one,) for one in x])
-            assert all(map(torch.equal, plain, outputs))
-        for number in range(2):
-            wrong = [(x[0],), (x[1],)]
-            wrong[number] = (x[0][..., :2],)
-            with pytest.raises(RuntimeError, match="input"):
-                batches.side_by_side(stacks, wrong)
+def test_halves_are_the_whole_batch(uneven, device):
+    """Rows of similar lengths in both, each cut to its own longest."""
+    halves = uneven.halves()
+    assert len(halves) == (2 if device == "cpu" else 1)
+    assert sorted(torch.cat([half.lengths for half in halves])) == sorted(uneven.lengths)
+    for half in halves:
+        assert torch.equal(half.inputs.sum(1).cpu(), half.lengths)
+        assert half.inputs.shape[1] == half.lengths.max()
+    assert uneven.chosen(torch.tensor([3])).halves()[0].lengths.tolist() == [4]
+    assert uneven._replace(lengths=None).halves()[0].inputs is uneven.inputs
 
 
 def test_denormals_are_flushed_while_it_lasts():

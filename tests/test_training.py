@@ -197,14 +197,15 @@ PLAIN = {
 def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
     """With two learning rates, a schedule, weights that stay, and gradients that are clipped: the
     same loop, written out plainly."""
-    rows = Rows(torch.randint(1, 9, (60, 5)), torch.randint(0, 2, (60,)).double())
+    lengths = torch.full((60,), 5)  # so each step is that of two halves
+    rows = Rows(torch.randint(1, 9, (60, 5)), torch.randint(0, 2, (60,)).double(), lengths)
     network = WordBiRNN(9, 4, num_layers=2, hidden_size=3, dropout=0.0).double()
     nn.init.normal_(network.embedding.weight)
     network.body.out.bias.requires_grad_(False)
     plain, start = copy.deepcopy(network), copy.deepcopy(network.state_dict())
     choices = {"batch_size": 12, "random_state": 3, "max_epochs": 4, "max_norm": 0.05}
     choices |= {"lr": 0.01, "embedding_lr": embedding_lr, "schedule": "linear", "optimizer": name}
-    course = list(training.epochs(network, rows, training._label_loss, **choices))
+    course = list(training.epochs(network, rows, training._label_losses, **choices))
     words = plain.embedding.weight
     others = [w for w in plain.parameters() if w.requires_grad and w is not words]
     optimizer = PLAIN[name]([{"params": others}, {"params": [words]}], lr=0.01)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from tqdm import tqdm
 
-from sentiment_helpers.batches import Rows, side_by_side
+from sentiment_helpers.batches import Rows
 from sentiment_helpers.classifiers import untrained
 from sentiment_helpers.features import UNKNOWN
 from sentiment_helpers.networks import Dropout, PairVectors, WordBiRNN, pair_keys, reverse_within
@@ -122,9 +122,9 @@ class LanguageModel(nn.Module):
         draws = torch.empty_like(words[:, 1:, 0]).uniform_(generator=self.generator)
         chosen = (read[:, 1:] > UNKNOWN) & (draws < SHARE)  # (2B, T - 1)
         x = pad(self.dropout(words), (0, self.pair_size))  # (2B, T, D)
-        read_by = side_by_side(self.stacks, [(part,) for part in x.chunk(2)])  # (B, T, H) each
-        sides = zip(self.linear, read_by, chosen.chunk(2), strict=True)
-        states = torch.cat([linear(h[:, :-1][at]) for linear, h, at in sides])  # (M, D)
+        sides = zip(self.stacks, self.linear, x.chunk(2), chosen.chunk(2), strict=True)
+        states = [linear(stack(part)[:, :-1][at]) for stack, linear, part, at in sides]
+        states = torch.cat(states)  # (M, D)
         targets, vectors = read[:, 1:][chosen], words[:, 1:][chosen]  # (M,), (M, D)
         right = (states * vectors).sum(dim=1) + self.prior[targets]  # (M,)
         # A word that is drawn twice as often as others counts half as much.
@@ -143,13 +143,8 @@ def pretrain(network: WordBiRNN, ids: Tensor, **settings) -> list[float]:
     counts = ids[ids > UNKNOWN].bincount(minlength=network.embedding.num_embeddings).float()
     model = LanguageModel(network, counts, settings["random_state"])
     rows, perplexities = Rows(ids, torch.zeros(len(ids)), lengths), []
-    for row in epochs(model, rows, _text_loss, **SETTINGS, **settings):
+    for row in epochs(model, rows, lambda half, rows: half(rows.inputs), **SETTINGS, **settings):
         perplexities.append(math.exp(row["loss"]))
         if settings["description"] is not None:
             tqdm.write(f"epoch {row['epoch']}: perplexity {perplexities[-1]:.1f}")
     return perplexities
-
-
-def _text_loss(model: LanguageModel, batch: Rows) -> Tensor:
-    losses = model(batch.inputs)
-    return losses.sum() / max(len(losses), 1)  # a batch may have no word to predict
