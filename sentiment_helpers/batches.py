@@ -66,7 +66,8 @@ def predict_logits(network: nn.Module, inputs: Tensor, lengths: Tensor | None = 
         with torch.inference_mode():
             return network(inputs[rows, : lengths[rows[0]]])
 
-    logits, run = torch.empty(len(inputs), device=inputs.device), each if inputs.is_cpu else map
+    logits = torch.empty(len(inputs), dtype=torch.float32, device=inputs.device)
+    run = each if inputs.is_cpu else map
     with one_thread():
         for rows, found in zip(parts, run(compute, parts), strict=True):
             logits[rows] = found

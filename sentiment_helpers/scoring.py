@@ -6,31 +6,25 @@ import io
 import math
 import os
 from array import array
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
 from typing import TextIO
 
-import joblib
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 
-from sentiment_helpers.batches import compute_alone
 from sentiment_helpers.features import CorpusTransformer
 from sentiment_helpers.files import resolve, written_whole
 from sentiment_helpers.metrics import Scores, evaluate
 from sentiment_helpers.reviews import EMPTY, UNDECIDED, UNREADABLE, Labels
 from sentiment_helpers.saving import CheckpointError, load
-from sentiment_helpers.tables import ReviewFileError, open_table
+from sentiment_helpers.tables import PART_ROWS, ReviewFileError, open_table
 
-ROWS_AT_ONCE = 2048  # a part: two seconds of a core, at most
 ADDED_COLUMNS = ("probability", "prediction")
 
 
@@ -88,13 +82,13 @@ def score_csv(
     with (
         open_table(source, column, encoding, quotes, verbose) as table,
         _written(os.fspath(source), output, encoding, overwrite) as file,
-        closing(_score_parts(model, table.review, table.parts(ROWS_AT_ONCE))) as parts,
     ):
         if clash := {*ADDED_COLUMNS} & {*table.columns}:
             raise ReviewFileError(f"{table.name} already has a column {min(clash)}: rename it")
         labels = Labels(table.label)
         file.write(table.line([*table.columns, *ADDED_COLUMNS]))
-        for part, probabilities, counted in parts:
+        parts = table.parts(PART_ROWS)
+        for part, probabilities, counted in _score_parts(model, table.review, parts):
             for row, p in zip(part.to_numpy(), probabilities.tolist(), strict=True):
                 added = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
                 file.write(table.line([*row, *added]))
@@ -134,7 +128,7 @@ def score_partition(
     if clash := set(ADDED_COLUMNS) & set(table.columns):
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     model = _loaded(model) if isinstance(model, str | os.PathLike) else model
-    parts = (table.iloc[at : at + ROWS_AT_ONCE] for at in range(0, len(table), ROWS_AT_ONCE))
+    parts = (table.iloc[at : at + PART_ROWS] for at in range(0, len(table), PART_ROWS))
     probabilities = np.concatenate([[], *(p for _, p, _ in _score_parts(model, column, parts))])
     positive = pd.array(np.where(np.isnan(probabilities), np.nan, probabilities > 0.5), "Int64")
     return table.assign(probability=probabilities, prediction=positive)
@@ -162,30 +156,11 @@ def score_texts(model: ClassifierMixin, texts: list[str]) -> tuple[np.ndarray, d
 def _score_parts(
     model: ClassifierMixin, column: str, parts: Iterable[pd.DataFrame]
 ) -> Iterator[tuple[pd.DataFrame, np.ndarray, dict[str, int]]]:
-    """Each part, in order, and what `score_texts` gives for it. Parts are scored side by side, each
-    by one thread, on as many cores as PyTorch may use; one that is alone has them all."""
-
-    def score(part: pd.DataFrame) -> tuple:
-        found = score_texts(model, part[column].astype("string").fillna("").tolist())
+    """Each part, in order, and what `score_texts` gives for it."""
+    for part in parts:
+        yield part, *score_texts(model, part[column].astype("string").fillna("").tolist())
         with suppress(AttributeError, OSError, TypeError):  # not glibc
             ctypes.CDLL(None).malloc_trim(0)  # or it keeps a gigabyte of gaps between parts
-        return part, *found
-
-    parts = iter(parts)
-    first = list(islice(parts, 2))
-    threads = min(joblib.cpu_count(), torch.get_num_threads())
-    if threads == 1 or len(first) < 2:
-        yield from map(score, chain(first, parts))
-        return
-    with ThreadPoolExecutor(threads, initializer=compute_alone) as pool:
-        scores = (pool.submit(score, part) for part in chain(first, parts))
-        waiting = deque(islice(scores, threads))
-        try:
-            while waiting:
-                waiting.extend(islice(scores, 1))
-                yield waiting.popleft().result()
-        finally:  # such as Ctrl-C: only what is being computed ends first
-            pool.shutdown(cancel_futures=True)
 
 
 def _loaded(path: str | os.PathLike) -> ClassifierMixin:

@@ -23,7 +23,7 @@ LABEL_COLUMNS = ("label", "sentiment", "rating")
 LABELS = {"0": 0, "1": 1, "neg": 0, "pos": 1, "negative": 0, "positive": 1}
 QUOTES = ("doubled", "escaped", "none")
 MAX_ROW = 2**22  # characters of a cell; a longer one lacks a line end or a quotation mark
-MAX_PART = 2**23  # characters of a part, however few rows they are
+PART_ROWS, MAX_PART = 8192, 2**23  # rows of a part, and its characters, at most
 BEGINNING = 128  # lines that decide the separator and the quotation marks
 _ADVICE = """quote each cell that holds a separator or a line end, and double the quotation marks
 in it; or say that they follow backslashes (quotes="escaped") or are letters (quotes="none")"""
@@ -46,7 +46,7 @@ class Table(NamedTuple):
     quotes: str
     rows: Iterator[list[str]]  # below the first
 
-    def parts(self, max_rows: int = 8192) -> Iterator[pd.DataFrame]:
+    def parts(self, max_rows: int = PART_ROWS) -> Iterator[pd.DataFrame]:
         """The rows below the first, in tables of at most `max_rows`, fewer if they are long. Cells
         are str, exactly as in the file; empty lines are left out. The file is read once, so that
         no row comes again. `ReviewFileError` where a row is uneven or not text."""

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 import sentiment_helpers as sh
-from sentiment_helpers import evaluate, score_csv, score_partition, scoring
+from sentiment_helpers import batches, evaluate, score_csv, score_partition, scoring
 from sentiment_helpers.saving import CheckpointError
 from sentiment_helpers.scoring import score_texts
 from sentiment_helpers.tables import ReviewFileError
@@ -37,7 +37,7 @@ def read(path, **options):
 
 @pytest.mark.parametrize("size", [1, 2, 1024])
 def test_all_columns_and_rows_in_order(model, tmp_path, monkeypatch, size):
-    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", size)
+    monkeypatch.setattr(scoring, "PART_ROWS", size)
     rows = [
         ["id", "review", "rating", "note"],
         ["007", "A wonderful, moving film", "9", "NA"],
@@ -74,7 +74,7 @@ def test_quotation_marks_that_are_letters(model, tmp_path):
 
 def test_no_figures_where_labels_are_on_another_scale(model, tmp_path, monkeypatch):
     """They would be those of other reviews, or of none. Each row is scored."""
-    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(scoring, "PART_ROWS", 3)
     for column, labels, says in [
         ("label", "12", "the column label holds '1', '2'; it may hold 0, 1"),
         ("rating", "12345", "no rating of 50 is above 5"),
@@ -179,7 +179,7 @@ def test_a_late_row_that_is_uneven(model, tmp_path):
 @pytest.fixture
 def two_threads(monkeypatch):
     threads = torch.get_num_threads()
-    monkeypatch.setattr(scoring.joblib, "cpu_count", lambda: 2)
+    monkeypatch.setattr(batches.joblib, "cpu_count", lambda: 2)
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(threads)
@@ -187,7 +187,7 @@ def two_threads(monkeypatch):
 
 def test_probabilities_do_not_depend_on_threads(reviews, tmp_path, monkeypatch, two_threads):
     """Parts have a fixed size. The caller and later threads compute as they did before."""
-    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 40)
+    monkeypatch.setattr(scoring, "PART_ROWS", 40)
     model, found = sh.load("models/RNN.pt"), []
     reviews[:190].to_csv(tmp_path / "in.csv", index=False)
     for threads in (2, 1):
@@ -205,34 +205,24 @@ def test_probabilities_do_not_depend_on_threads(reviews, tmp_path, monkeypatch, 
     assert scored.equals(found[0])
 
 
-def test_parts_side_by_side(model, rated_file, monkeypatch, two_threads):
-    """In two other threads, in order, few of them at a time, and not after the caller stopped."""
-    monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 100)
-    begun, done, really = [], [], scoring.score_texts
+def test_ctrl_c(model, rated_file, tmp_path, monkeypatch, two_threads):
+    """While two threads score: nothing is written, and no thread is left."""
+    threads, really = set(), torch.nn.Linear.forward
 
-    def score(model, texts):
-        assert torch.get_num_threads() == 1
-        begun.append(get_ident())
-        assert len(begun) - len(done) <= 4  # two computed, one that waits, one being written
-        return really(model, texts)
-
-    def read(self, reviews, labels):
-        done.append(len(reviews))
-        if len(done) == stop:
+    def forward(self, x):
+        threads.add(get_ident())
+        if len(threads) == 2:
             raise KeyboardInterrupt
-        return [1] * len(reviews)
+        return really(self, x)
 
-    monkeypatch.setattr(scoring, "score_texts", score)
-    monkeypatch.setattr(scoring.Labels, "read", read)
-    count, stop = active_count(), None
-    assert score_csv(model, rated_file).rows == 2000
-    assert len(begun) == len(done) == 20
-    assert len({*begun, get_ident()}) == 3
-    begun, done, stop = [], [], 2
+    monkeypatch.setattr(batches, "EVAL_WORDS", 100)
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    count = active_count()
     with pytest.raises(KeyboardInterrupt):
-        score_csv(model, rated_file)
-    assert len(begun) <= 5
+        score_csv(model, rated_file, tmp_path / "out.csv")
+    assert list(tmp_path.iterdir()) == []
     assert active_count() == count
+    assert torch.get_num_threads() == 2
 
 
 def test_each_kind_of_model_reads_texts_once(reviews, frequent_words, monkeypatch):
