@@ -30,8 +30,9 @@ ELSEWHERE = ("embeddings", "random_state", "device", "verbose")  # not in a note
 WORDS = [name for name in WordBiRNNClassifier().get_params() if name not in ELSEWHERE]
 QUICK = {"max_epochs": 1, "pair_size": 0, "pretraining_epochs": 0}  # at most
 NUMBERS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1)}
-CHOICES = {"INPUT": "'sequence' or 'mean'", "SAVE_TO": "'runs' or 'models'"}
-CHOICES |= dict.fromkeys(("OFFICIAL_SPLIT", "QUICK"), "True or False")
+CHOICES = dict.fromkeys(("OFFICIAL_SPLIT", "QUICK"), "True or False")
+CHOICES["INPUT"] = "'sequence' or 'mean'"
+TEXTS = {"RUNS": str | None, "TEST_DATA": str | pd.DataFrame | None}  # all others are str
 LIBRARIES = ("torch", "numpy", "scikit-learn", "nltk", "pandas", "scipy", "pyarrow")
 
 
@@ -39,23 +40,25 @@ class ParameterError(ValueError):
     """Parameters of a notebook are wrong; the message has a line for each."""
 
 
+SHOWN = ParameterError, FileError, OSError, KeyboardInterrupt  # without a traceback
+
+
 class Run:
     """A run of a notebook, with a `folder` of its own and a line in `runs/log.csv`. `notebook` is
     "1_stacked_birnn" or "2_skip_birnn", `namespace` its `globals()`. Wrong parameters raise
-    `ParameterError`; a notebook shows it, unreadable files and a stop without a traceback.
+    `ParameterError`; a notebook shows it, files that cannot be read or written, and a stop without
+    a traceback.
 
     `report` has part one's arguments for `BiRNNClassifier`; `words` and `averages` have part two's
-    for `WordBiRNNClassifier` and `BiRNNClassifier`. `models` is the folder for models and their
-    pictures. `memory` keeps results for later runs with the same code and libraries.
+    for `WordBiRNNClassifier` and `BiRNNClassifier`. `memory` keeps results for later runs with the
+    same code and libraries.
     """
 
     def __init__(self, notebook: str, namespace: dict):
         if shell := get_ipython():
-            shell.set_custom_exc((ParameterError, FileError, KeyboardInterrupt), _show_message)
+            shell.set_custom_exc(SHOWN, _show_message)
         self.notebook, known, mistakes = notebook, defaults(notebook), []
         self.parameters = given = {name: namespace.get(name, ...) for name in known}
-        # So `make full` leaves the cell with the parameters as it is.
-        given["SAVE_TO"] = os.environ.get("SENTIMENT_SAVE_TO", given["SAVE_TO"])
         for name in known:
             try:
                 _check(name, given)
@@ -76,19 +79,34 @@ class Run:
             self.words |= {name: min(self.words[name], most) for name, most in QUICK.items()}
             self.max_length, self.seeds = min(self.max_length, 64), self.seeds[:1]
         self.project, self._start = project_folder(), time.perf_counter()
-        runs = self.project / "runs"
-        numbers = [int(path.name) for path in runs.glob("*") if path.name.isdecimal()]
-        for number in count(max(numbers, default=0) + 1):
-            self.folder = runs / str(number)
-            with suppress(FileExistsError):  # of another run, which started at the same moment
-                self.folder.mkdir(parents=True)
-                break
-        self.models = self.project / "models" if given["SAVE_TO"] == "models" else self.folder
+        runs = self._make_folder(given["RUNS"] or os.environ.get("SENTIMENT_RUNS"))
         code = sorted(Path(__file__).parents[1].glob("sentiment_*/**/*.py"))
         key = joblib.hash([[path.read_bytes() for path in code], *map(version, LIBRARIES)])
         self.memory = joblib.Memory(runs / "kept" / key, verbose=0)
         print(f"Run {self.folder.name}: {self._changed or 'all parameters have their defaults'}.")
-        print(f"Models go to {self.models.relative_to(self.project).as_posix()}/.")
+        print(f"Models and figures go to {self._shown(self.folder)}/.")
+
+    def _make_folder(self, chosen: str | None) -> Path:
+        """Make the run's `folder` in the folder `chosen`, or else in the project's `runs/`, or in
+        the current folder's where the project is read-only; returns where. `ParameterError` if
+        nothing can be written there."""
+        places = [resolve(chosen)] if chosen else [self.project / "runs", Path("runs").resolve()]
+        for runs in places:
+            numbers = [int(path.name) for path in runs.glob("*") if path.name.isdecimal()]
+            try:
+                for number in count(max(numbers, default=0) + 1):
+                    self.folder = runs / str(number)
+                    with suppress(FileExistsError):  # of a run that started at the same moment
+                        self.folder.mkdir(parents=True)
+                        return runs
+            except OSError as error:
+                failure = error
+        raise ParameterError(f"RUNS: {sentence(failure)}; set it to a folder of your own")
+
+    def _shown(self, path: Path) -> str:
+        """A path as the reader of a notebook looks for it."""
+        inside = path.is_relative_to(self.project)
+        return (path.relative_to(self.project) if inside else path).as_posix()
 
     def fit(self, what: str, estimator: BaseEstimator, *rows, **options) -> BaseEstimator:
         """What `estimator.fit(*rows, **options)` returns, or an earlier run kept for equal
@@ -116,7 +134,7 @@ class Run:
             print(score_csv(model, source, path, overwrite=True, **options))
             with open_table(path, **options) as scored:
                 table = next(scored.parts(5), pd.DataFrame(columns=scored.columns))
-        print(f"Written to runs/{self.folder.name}/{name}. Its first rows:")
+        print(f"Written to {self._shown(path)}. Its first rows:")
         display(table.head())
 
     def mark_quick(self) -> None:
@@ -157,7 +175,7 @@ def defaults(notebook: str) -> dict[str, object]:
     values = {
         "REVIEWS": "bundled", "COLUMN": "review", "ENCODING": "utf-8", "OFFICIAL_SPLIT": True,
         "GLOVE": "glove.6B.50d", "QUICK": False, "INPUT": "sequence", "MAX_LENGTH": 400,
-        "SEED": 1234, "SEEDS": [*range(1234, 1239)], "TEST_DATA": None, "SAVE_TO": "runs",
+        "SEED": 1234, "SEEDS": [*range(1234, 1239)], "TEST_DATA": None, "RUNS": None,
     }  # fmt: skip
     values |= {f"REPORT_{name.upper()}": getattr(BiRNNClassifier(), name) for name in REPORT}
     values |= {name.upper(): getattr(WordBiRNNClassifier(), name) for name in WORDS}
@@ -184,7 +202,7 @@ def _check(name: str, given: dict) -> None:
             raise ValueError(f"{wrong} a list of different numbers")
         for seed in value:
             check_range("a number", seed, *NUMBERS["SEED"])
-    elif not isinstance(value, str | pd.DataFrame | None if name == "TEST_DATA" else str):
+    elif not isinstance(value, TEXTS.get(name, str)):
         raise ValueError(f"{wrong} a text")
     elif name == "GLOVE" and value not in NAMES and not resolve(value).is_file():
         raise ValueError(f"{wrong} a file or one of {', '.join(NAMES)}")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -102,6 +103,7 @@ def test_on_few_rows(name, request, project):
         "100 rows: 100 scored",
         f"Written to runs/{number}/predictions.csv",
         "epoch 2: train loss ",
+        "RNN 3×8" + " skip" * skip + ", words in order: ",
     ):
         assert line in printed
     assert "Traceback" not in printed
@@ -184,9 +186,9 @@ def test_the_stop_button(project, few):
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     # A stop would only cut the language model short.
     changed = few | {"BATCH_SIZE": 1, "MAX_LENGTH": 400, "HIDDEN_SIZE": 64, "PRETRAINING_EPOCHS": 0}
-    cells[1] += "".join(f"\n{name} = {value!r}" for name, value in changed.items())
+    cells[2] += "".join(f"\n{name} = {value!r}" for name, value in changed.items())
     starts = ("run = ", "reviews = ", "train, valid", "glove = ", "token_ids = ", "# With INPUT")
-    needed = cells[:2] + [source for source in cells if source.startswith(starts)]
+    needed = cells[:3] + [source for source in cells if source.startswith(starts)]
     (training,) = [source for source in cells if "sh.WordBiRNNClassifier(" in source]
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(project))
 
@@ -205,7 +207,7 @@ def test_the_stop_button(project, few):
         return reply["content"]["status"], "".join(shown)
 
     try:
-        assert [execute(source)[0] for source in needed] == ["ok"] * 8
+        assert [execute(source)[0] for source in needed] == ["ok"] * 9
         status, shown = execute(training, stop=True)
         assert (status, shown.rstrip().endswith("Stopped.")) == ("error", True)
         assert "Traceback" not in shown
@@ -220,17 +222,29 @@ def test_the_stop_button(project, few):
 
 @pytest.fixture
 def colab(tmp_path, monkeypatch):
-    """A fresh environment with what Colab has: torch and the rest, `google.colab`, but no
-    sentiment_helpers. The folder of its packages; its kernel is named "colab"."""
-    folder = tmp_path / "colab"
+    """A stranger's environment: torch and the rest, in two package folders, the second of which
+    holds older copies; a version that only Debian writes, and a rest of an uninstalled package.
+    sentiment_helpers and lazy_loader are missing. The first folder; the kernel is "colab"."""
+    folder, installed = tmp_path / "colab", Path(sysconfig.get_path("purelib"))
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "env"], check=True)
     python = folder / "env" / "bin" / "python"
     (packages,) = folder.glob("env/lib/*/site-packages")
-    for entry in Path(sysconfig.get_path("purelib")).iterdir():
-        if "sentiment_helpers" not in entry.name:
+    for entry in installed.iterdir():
+        if "sentiment_helpers" not in entry.name and "lazy_loader" not in entry.name:
             (packages / entry.name).symlink_to(entry)
-    (packages / "google" / "colab").mkdir(parents=True)
-    (packages / "google" / "colab" / "__init__.py").touch()
+    (packages / "leftover-1.0.dist-info").mkdir()
+    for name, version in (("six", "1.16.0"), ("debian", "1.2-3+deb12u1")):
+        described = folder / "older" / f"{name}.egg-info"
+        described.mkdir(parents=True)
+        (described / "PKG-INFO").write_text(f"Name: {name}\nVersion: {version}\n")
+    (packages / "zz_older.pth").write_text(str(folder / "older"))
+    (loader,) = installed.glob("lazy_loader-*.dist-info")
+    version = loader.name.removesuffix(".dist-info")
+    with zipfile.ZipFile(folder / f"{version}-py3-none-any.whl", "w") as wheel:
+        for path in (*loader.rglob("*"), *(installed / "lazy_loader").rglob("*.py")):
+            wheel.write(path, path.relative_to(installed))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     kernel = folder / "kernels" / "colab"
     kernel.mkdir(parents=True)
     command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -239,30 +253,34 @@ def colab(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(folder))
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    # Builds with the setuptools that is there, so that no network is needed.
-    monkeypatch.setenv("PIP_NO_BUILD_ISOLATION", "false")
     return packages
 
 
 @pytest.mark.slow
 def test_both_quick_in_colab(few, colab, tmp_path):
-    """As README says: the project is put into a folder. The first cell installs what is missing,
-    and Colab's own PyTorch and NumPy stay. `models/` and `runs/` are those of this folder."""
-    project = copy_project(tmp_path / "content" / "sentiment")
-    assert not (colab / "sentiment_helpers").exists()
+    """As README says: the project is somewhere below. The first cell installs what is missing, and
+    Colab's own PyTorch and NumPy stay. `models/` and `runs/` are those of this folder."""
+    project = copy_project(tmp_path / "content" / "sentiment-main")
     for name in (FIRST, SECOND):
-        path = project / "notebooks" / f"{name}.ipynb"
-        text, before = path.read_text("utf-8"), 'COLAB_FOLDER = \\"/content/sentiment\\"'
-        assert before in text
-        path.write_text(text.replace(before, f'COLAB_FOLDER = \\"{project}\\"'), "utf-8")
         printed, _ = run(project, name, few | {"QUICK": True}, kernel_name="colab")
         assert "the loaded model predicts exactly the same: True" in printed
         assert "study.json is not there" not in printed
         assert printed.count("QUICK: one seed") == (5 if name == FIRST else 4)
         assert ("by_saved_model.csv" in printed) == (name == FIRST)
-    assert not (colab / "sentiment_helpers").is_symlink()
+    assert (colab / "lazy_loader" / "__init__.py").is_file()
     for name in ("torch", "numpy"):
         assert (colab / name).readlink() == Path(sysconfig.get_path("purelib")) / name
     assert {path.name for path in (project / "models").iterdir()} == {"RNN.pt", "study.json"}
     assert {"1", "2", "log.csv", "kept"} == {path.name for path in (project / "runs").iterdir()}
     assert list(load(project / "runs" / "1" / "RNN.pt")[-1].named_estimators_) == ["network", "bag"]
+
+
+def test_the_project_is_not_there(colab, tmp_path):
+    """One sentence says where it was looked for."""
+    notebook = nbformat.read(ROOT / "notebooks" / f"{FIRST}.ipynb", as_version=4)
+    (source,) = [cell.source for cell in notebook.cells if "find_spec" in cell.source]
+    python = tmp_path / "colab" / "env" / "bin" / "python"
+    ended = subprocess.run([python, "-c", source], cwd=colab, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"The project is not in {colab}, " in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -70,7 +70,7 @@ MISTAKES = [
     ({"QUICK": "false"}, "it is 'false'; it must be True or False"),
     ({"OFFICIAL_SPLIT": 1}, "it is 1; it must be True or False"),
     ({"INPUT": "Sequence"}, "it is 'Sequence'; it must be 'sequence' or 'mean'"),
-    ({"SAVE_TO": TABLE}, "it is "),
+    ({"RUNS": TABLE}, "it is "),
     ({"SEEDS": []}, "it is []; it must be a list of different numbers"),
     ({"SEEDS": [1, 2, 1]}, "it is [1, 2, 1]; it must be a list of different numbers"),
     ({"SEEDS": [1, "2"]}, "a number is '2'; it must be a whole number from 0 to "),
@@ -168,22 +168,34 @@ def test_numbers_of_runs(project):
     assert folders == {project / "runs" / name for name in "8 9 10 11".split()}
 
 
-def test_what_differs_from_the_defaults(capsys, monkeypatch):
-    """`make full` saves to `models/` without a change of the notebook's parameters."""
+def test_what_differs_from_the_defaults(capsys):
     start()
     assert capsys.readouterr().out == (
-        "Run 1: all parameters have their defaults.\nModels go to runs/1/.\n"
+        f"Run 1: all parameters have their defaults.\nModels and figures go to {folder / '1'}.\n"
     )
-    start(CELL_TYPE="LSTM", MAX_NORM=1.0, NUM_LAYERS=2, SEEDS=[3], SAVE_TO="models")
-    assert capsys.readouterr().out == (
-        "Run 2: SEEDS = [3], SAVE_TO = 'models', NUM_LAYERS = 2.\nModels go to models/.\n"
-    )
+    start(CELL_TYPE="LSTM", MAX_NORM=1.0, NUM_LAYERS=2, SEEDS=[3])
+    assert "Run 2: SEEDS = [3], NUM_LAYERS = 2.\n" in capsys.readouterr().out
     start(TEST_DATA=TABLE)
     assert capsys.readouterr().out.startswith("Run 3: TEST_DATA = review label")
-    monkeypatch.setenv("SENTIMENT_SAVE_TO", "models")
-    run = start()
-    assert (run.models, run.folder.name) == (run.project / "models", "4")
-    assert "Run 4: SAVE_TO = 'models'.\n" in capsys.readouterr().out
+
+
+def test_where_runs_write(project, tmp_path_factory, monkeypatch):
+    """In a folder of one's own; in the current one where the project is read-only."""
+    own, mkdir = tmp_path_factory.mktemp("own"), Path.mkdir
+
+    def refuse(self, *args, **kwargs):
+        if self.is_relative_to(project):
+            raise PermissionError(13, "Permission denied", str(self))
+        mkdir(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.chdir(own)
+    assert start().folder == own / "runs" / "1"
+    monkeypatch.setenv("SENTIMENT_RUNS", str(own / "class"))
+    assert start().folder == own / "class" / "1"
+    assert start(RUNS=str(own / "mine")).folder == own / "mine" / "1"
+    (line,) = mistakes_of({"RUNS": str(project)})
+    assert line == f"RUNS: {project}/1: Permission denied; set it to a folder of your own"
 
 
 def test_parameters_become_those_of_the_classifiers():
