@@ -171,7 +171,7 @@ def test_numbers_of_runs(project):
 def test_what_differs_from_the_defaults(capsys):
     start()
     assert capsys.readouterr().out == (
-        f"Run 1: all parameters have their defaults.\nModels and figures go to {folder / '1'}.\n"
+        "Run 1: all parameters have their defaults.\nModels and figures go to runs/1/.\n"
     )
     start(CELL_TYPE="LSTM", MAX_NORM=1.0, NUM_LAYERS=2, SEEDS=[3])
     assert "Run 2: SEEDS = [3], NUM_LAYERS = 2.\n" in capsys.readouterr().out
