@@ -9,7 +9,7 @@ NBCONVERT := $(BIN)/jupyter nbconvert --log-level ERROR --CoalesceStreamsPreproc
 # Jupyter refuses to run as root, the only user of many containers, without this option.
 ALLOW_ROOT = $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: run full study official test slow oldest fuzz lab bench notebooks
+.PHONY: run full models study official test slow oldest fuzz lab bench notebooks
 .DELETE_ON_ERROR:
 
 # Without its settings, each kernel would warn that it talks to this machine over TCP.
@@ -39,17 +39,19 @@ run: .venv/ready  ## a quick run of both notebooks: shorter texts, fewer epochs 
 	$(execute)
 	@echo && echo "Executed notebooks, their HTML, quick models: runs/   The good models: models/"
 
-full: export SENTIMENT_SAVE_TO := models
-full: .venv/ready  ## both notebooks at their default parameters; the models go to models/
+full: .venv/ready  ## both notebooks at their default parameters
 	$(execute)
-	@echo && $(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
-	@echo "Executed notebooks and their HTML: runs/   Saved models: models/"
+	@echo && echo "Executed notebooks, their HTML, models of four fifths: runs/   All: make models"
+
+models: .venv/ready  ## the models of both notebooks, taught by all reviews: models/*.pt
+	$(BIN)/python -m sentiment_report models models
+	$(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
 
 study: .venv/ready  ## depths, poolings, and other seeds of the notebooks' networks; resumes
 	$(BIN)/python -m sentiment_report study models/study.json
 	$(BIN)/python -m sentiment_report seeds models/seeds.json
 
-official: .venv/ready  ## the official split of aclImdb, which is fetched unless it is in data/
+official: .venv/ready  ## models/*.pt on aclImdb's test half, which is fetched unless it is in data/
 	$(BIN)/python -m sentiment_report official models/official.json
 
 PYTEST := $(BIN)/python -m pytest
@@ -89,7 +91,8 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 bench: .venv/ready  ## speed against usual methods: benchmarks/RESULTS.md; one stage: STAGE=vectors
 	$(BIN)/python -m benchmarks $(STAGE)
 
-notebooks: full  ## copy the outputs of a run at the default parameters to notebooks/
+notebooks: full  ## a run at the default parameters: its outputs to notebooks/, pictures to models/
+	cp $$(ls -td runs/*/ | grep -E '/[0-9]+/$$' | head -2 | sed 's|$$|*.png|') models/
 	$(NBCONVERT) --to notebook --output-dir notebooks \
 		--ClearMetadataPreprocessor.enabled=True \
 		--ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \
