@@ -16,13 +16,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.classifiers import device_of, weighted
 from sentiment_helpers.classifiers.bag import BagClassifier
-from sentiment_helpers.classifiers.base import NetworkClassifier
+from sentiment_helpers.classifiers.base import BinaryClassifier, NetworkClassifier
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
 from sentiment_helpers.features import MeanEmbedding, TokenIds, check_range
 from sentiment_helpers.files import FileError, resolve, written_whole
 
-HEADER = {"format": "sentiment_helpers model", "version": 4}
+HEADER = {"format": "sentiment_helpers model", "version": 5}
 READERS = {kind.__name__: kind for kind in (MeanEmbedding, TokenIds)}
 CLASSIFIERS = {k.__name__: k for k in (BagClassifier, BiRNNClassifier, WordBiRNNClassifier)}
 
@@ -102,15 +102,16 @@ def _content(model: ClassifierMixin, reads_texts: bool = True) -> dict:
         advice = f"save a pipeline of {known} (of a search, its best_estimator_)"
         raise ValueError(f"{' and '.join(kinds)} cannot be saved: {advice}")
     check_is_fitted(model)
+    found = {name: getattr(model, name) for name in model.kept}
+    found = {n: torch.tensor(v) if isinstance(v, np.ndarray) else v for n, v in found.items()}
+    content = {"class": kinds[0], "classes": model.classes_.tolist(), "found": found}
+    if not isinstance(model, NetworkClassifier):
+        return content
     weights = {name: weight.cpu().clone() for name, weight in model.network_.state_dict().items()}
     _check_finite(weights)
     names = model.get_params().keys() - {"device", "verbose", "embeddings"}
-    found = {name: getattr(model, name) for name in model.kept}
-    return {
-        "class": kinds[0],
+    return content | {
         "parameters": model._values(*sorted(names)),
-        "classes": model.classes_.tolist(),
-        "found": {n: torch.tensor(v) if isinstance(v, np.ndarray) else v for n, v in found.items()},
         "history": json.dumps(model.history_.reset_index().to_dict("records")),
         "best_epoch": model.best_epoch_,
         "stopped": model.stopped_,
@@ -131,21 +132,24 @@ def _model(content: dict, inputs: Sequence = ("", "A good film.")) -> Classifier
             raise ValueError(f"{coef.size} weights do not fit {len(members)} models")
         model = weighted(members, coef, intercept, inputs)
     else:
-        model = _network_classifier(content)
+        model = _classifier(content)
     if not np.isfinite(model.decision_function(inputs)).all():
         raise ValueError("its log-odds are not finite")
     return model
 
 
-def _network_classifier(content: dict) -> NetworkClassifier:
-    classifier = CLASSIFIERS[content["class"]](**content["parameters"])
-    classifier._check_parameters()
+def _classifier(content: dict) -> BinaryClassifier:
+    classifier = CLASSIFIERS[content["class"]](**content.get("parameters", {}))
     classifier._find_classes(np.array(content["classes"]))
     if classifier.classes_.tolist() != content["classes"]:
         raise ValueError(f"the classes are {content['classes']!r:.80}, not two in order")
     for name in classifier.kept:
         value = content["found"][name]
         setattr(classifier, name, value.numpy() if isinstance(value, torch.Tensor) else value)
+    if not isinstance(classifier, NetworkClassifier):
+        _check_finite({"weights": content["found"]["weights_"]})
+        return classifier
+    classifier._check_parameters()
     with torch.device("meta"):  # shapes without values
         network = classifier.build_network().float()  # whatever the default dtype is
     stored = content["state_dict"].items()

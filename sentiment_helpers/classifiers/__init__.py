@@ -39,7 +39,7 @@ def refit(model: ClassifierMixin, X, y) -> ClassifierMixin:
     if hasattr(model, "named_estimators_"):
         members = [(name, refit(one, X, y)) for name, one in model.named_estimators_.items()]
         return weighted(members, model.final_estimator_.coef_, model.final_estimator_.intercept_, X)
-    return model.refit(X, y)
+    return model.refit(X, y) if hasattr(model, "refit") else clone(model).fit(X, y)
 
 
 def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> ClassifierMixin:

@@ -39,8 +39,35 @@ Schedule = Annotated[str, *SCHEDULES]
 ClassWeight = Annotated[str | dict | None, None, "balanced"]
 
 
+class BinaryClassifier(ClassifierMixin, BaseEstimator):
+    """The base of all classifiers: a subclass has `fit`, which calls `_find_classes`, and
+    `decision_function`."""
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(N, 2) float64: the probability of each of `classes_`."""
+        positive = expit(self.decision_function(X))
+        return np.column_stack([1 - positive, positive])
+
+    def predict(self, X) -> np.ndarray:
+        """(N,) labels: the positive class where its probability is above one half."""
+        positive = self.decision_function(X) > 0  # (N,)
+        return self.classes_[positive.astype(int)]
+
+    def _find_classes(self, y: np.ndarray) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.unique(y)
+        if (found := len(self.classes_)) != 2:
+            needed = "Only binary classification is supported: labels of two classes are needed"
+            raise ValueError(f"{needed}, {found} class{'es' * (found > 1)} found")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
 @dataclass(eq=False, repr=False, kw_only=True)  # scikit-learn's own equality and text
-class NetworkClassifier(ClassifierMixin, BaseEstimator):
+class NetworkClassifier(BinaryClassifier):
     """The base of the classifiers that train a network.
 
     A subclass is a dataclass of parameters, each with a type that says what it may be. It has
@@ -144,16 +171,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         logits = predict_logits(self.network_, inputs, self._lengths(inputs))
         return logits.cpu().to(torch.float64).numpy()
 
-    def predict_proba(self, X) -> np.ndarray:
-        """(N, 2) float64: the probability of each of `classes_`."""
-        positive = expit(self.decision_function(X))
-        return np.column_stack([1 - positive, positive])
-
-    def predict(self, X) -> np.ndarray:
-        """(N,) labels: the positive class where its probability is above one half."""
-        positive = self.decision_function(X) > 0  # (N,)
-        return self.classes_[positive.astype(int)]
-
     @property
     def title(self) -> str:
         """The network in a few words, for figures."""
@@ -172,13 +189,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
             elif known and (type(value), value) not in [(type(one), one) for one in known]:
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name} is {value!r:.80}; it must be one of {choices}")
-
-    def _find_classes(self, y: np.ndarray) -> None:
-        check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if (found := len(self.classes_)) != 2:
-            needed = "Only binary classification is supported: labels of two classes are needed"
-            raise ValueError(f"{needed}, {found} class{'es' * (found > 1)} found")
 
     def _rows(self, X, y: np.ndarray, weights: Tensor) -> Rows:
         """Features `X` and labels `y`, with the `weights` (2,) of `classes_`, on their device."""
@@ -201,11 +211,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "history_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
 
     def _checked_inputs(self, X) -> Tensor:
         """Features `X`, of any kind, as the fitted network takes them."""
