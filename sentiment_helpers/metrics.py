@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
 
 RESAMPLES, SEED = 1000, 1234
@@ -31,22 +32,27 @@ def evaluate(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
     return Scores(*map(float, (loss, accuracy, *found[:3], area)))
 
 
-def intervals(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, tuple[float, float]]:
+def intervals(
+    labels: np.ndarray, probabilities: np.ndarray, films: np.ndarray | None = None
+) -> dict[str, tuple[float, float]]:
     """95 % confidence intervals (low, high) of accuracy, F1 and area under the ROC curve, by name:
-    percentiles of `RESAMPLES` bootstrap samples of the rows (Efron and Tibshirani 1993). They say
-    how far this one model's figures would vary on other reviews of the same kind. The area's are
-    NaN if a sample holds only one class. `ValueError` for no rows."""
+    percentiles of `RESAMPLES` bootstrap samples of the rows (Efron and Tibshirani 1993), or of the
+    `films` (N,), each with all of its rows. They say how far this one model's figures would vary on
+    other reviews of the same kind, or on other films. The area's are NaN if a sample holds only one
+    class. `ValueError` for no rows."""
     check_rows(labels, probabilities)
     # The figures need only the number of rows of each class at each of K distinct probabilities.
     distinct, place = np.unique(probabilities, return_inverse=True)
     above, cell = distinct > 0.5, 2 * place + (np.asarray(labels) == 1)  # (K,), (N,)
-    rng, size, found = np.random.default_rng(SEED), len(cell), []
+    unit = np.arange(len(cell)) if films is None else pd.factorize(films)[0]  # (N,)
+    rng, count, found = np.random.default_rng(SEED), unit.max() + 1, []
     for _ in range(RESAMPLES):
-        drawn = np.bincount(cell[rng.integers(0, size, size)], minlength=2 * len(distinct))
+        times = np.bincount(rng.integers(0, count, count), minlength=count)[unit]  # (N,)
+        drawn = np.bincount(cell, times, minlength=2 * len(distinct))
         negative, positive = drawn.reshape(-1, 2).T  # (K,) each
         right, wrong = positive[above].sum(), negative[above].sum()  # of those read as positive
         positives, negatives = positive.sum(), negative.sum()
-        accuracy = (right + negatives - wrong) / size
+        accuracy = (right + negatives - wrong) / (positives + negatives)
         f1 = 2 * right / max(positives + right + wrong, 1)
         # The share of pairs in the right order; a pair with equal probabilities counts half.
         ordered = (positive * (negative.cumsum() - negative / 2)).sum()

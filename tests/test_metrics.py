@@ -58,3 +58,14 @@ def test_intervals_against_formulas():
     assert found["roc_auc"] == pytest.approx(expected, abs=0.003)
     assert found["f1"][0] < scores.f1 < found["f1"][1]
     assert intervals(labels, probabilities) == found
+
+
+def test_intervals_count_films():
+    """Four copies of each row are one film: the interval is that of the rows, not half as wide."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    positive = np.clip(labels * 0.3 + rng.random(200) * 0.7, 0, 1)
+    alone, copies = intervals(labels, positive), (np.repeat(labels, 4), np.repeat(positive, 4))
+    assert intervals(*copies, films=np.repeat(np.arange(200), 4)) == alone
+    low, high = intervals(*copies)["accuracy"]
+    assert high - low < 0.6 * (alone["accuracy"][1] - alone["accuracy"][0])

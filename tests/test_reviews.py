@@ -3,11 +3,13 @@
 import io
 import tarfile
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from sentiment_helpers import files, load_reviews, split_reviews
 from sentiment_helpers import reviews as module
+from sentiment_helpers.reviews import film_parts
 from sentiment_helpers.tables import ReviewFileError
 
 
@@ -23,7 +25,9 @@ def write(tmp_path):
 
 def test_bundled(caplog):
     table = load_reviews("bundled")
-    assert table.shape == (25_000, 2)
+    assert table.shape == (25_000, 3)
+    assert table["film"].nunique() == 3456
+    assert table["film"].value_counts().max() == 30
     assert table["label"].sum() == 12_500
     assert "96 of 25000 reviews repeat" in caplog.text
 
@@ -118,7 +122,10 @@ def test_labels_on_another_scale(write, column, labels, says):
         assert len(load_reviews(path)) > 0
 
 
-ACL = {"train/neg/1_2.txt": "bad", "train/pos/0_9.txt": "good", "test/pos/7_8.txt": "fine é"}
+ACL = {"train/neg/1_2.txt": "bad", "train/pos/0_9.txt": "good", "test/pos/0_8.txt": "fine é"}
+URL = "http://www.imdb.com/title/{}/usercomments\n"
+ACL |= {"train/urls_neg.txt": URL.format("tt7") + URL.format("tt8"), "test/urls_neg.txt": ""}
+ACL |= {"train/urls_pos.txt": URL.format("tt9"), "test/urls_pos.txt": URL.format("tt07")}
 
 
 @pytest.fixture
@@ -151,7 +158,9 @@ def test_files_of_a_folder(tmp_path, caplog, compressed):
                 archive.extractall(tmp_path, filter="data")
             path = tmp_path / "aclImdb"
         if not more:
-            assert load_reviews(path)["review"].tolist() == ["fine é", "bad", "good"]
+            table = load_reviews(path)
+            assert table["review"].tolist() == ["fine é", "bad", "good"]
+            assert table["film"].tolist() == ["tt07", "tt8", "tt9"]
             assert "1 of 4 reviews are empty: dropped" in caplog.text
     with pytest.raises(ReviewFileError, match=r"cannot read .*/test/pos/9_9.txt: .* byte 0xe9"):
         load_reviews(path)
@@ -169,7 +178,8 @@ def test_acl_imdb_is_downloaded_or_read_from_its_folder(project, monkeypatch):
 
     monkeypatch.setattr(files.pooch, "retrieve", retrieve)
     compressed = load_reviews("aclImdb")
-    rows = [["fine é", 1, "test"], ["bad", 0, "train"], ["good", 1, "train"]]
+    rows = [["fine é", 1, "test", "tt07"], ["bad", 0, "train", "tt8"]]
+    rows += [["good", 1, "train", "tt9"]]
     assert compressed.values.tolist() == rows
     for name, text in ACL.items():
         file = project / "data" / "aclImdb" / name
@@ -198,16 +208,34 @@ def test_split_is_the_reports_and_copies_stay_together(caplog):
     assert not set(train["review"]) & set(valid["review"])
     moved = 20 - len(valid)
     assert moved > 0
-    assert f"{moved} validation rows repeat" in caplog.text
+    assert f"{moved} held-out reviews repeat" in caplog.text
+
+
+def test_films_stay_together(caplog):
+    """A copy of a training review is left out; without films, each review stands for itself."""
+    texts = [f"text {i % 190}" for i in range(200)]  # ten of them twice
+    table = pd.DataFrame({"review": texts, "label": [i % 2 for i in range(200)]})
+    table["film"] = np.arange(200) // 7
+    train, valid = split_reviews(table, films=True)
+    assert not {*train["film"]} & {*valid["film"]}
+    assert not {*train["review"]} & {*valid["review"]}
+    left_out = 200 - len(train) - len(valid)
+    assert left_out > 0
+    assert f"{left_out} held-out reviews repeat" in caplog.text
+    learn, choose = film_parts(table, 0.05, 1)
+    assert sorted([*learn, *choose]) == [*range(200)]
+    assert len(choose) in range(5, 16)
+    _, valid = split_reviews(table[:190].drop(columns="film"), films=True)
+    assert valid["label"].tolist().count(1) == len(valid) / 2 == 19
 
 
 def test_the_official_split(caplog):
     table = pd.DataFrame({"review": list("abcdea"), "label": 0}, index=range(10, 16))
     table["half"] = ["train"] * 3 + ["test"] * 3
     train, valid = split_reviews(table, official=True)
-    assert [*train.index, *valid.index] == [10, 11, 12, 15, 13, 14]
-    assert len(valid) == 2  # the last one repeats the first
-    assert "1 validation rows repeat" in caplog.text
+    assert [*train.index, *valid.index] == [10, 11, 12, 13, 14]  # the last repeats the first
+    assert len(valid) == 2
+    assert "1 held-out reviews repeat" in caplog.text
     for other in (table.drop(columns="half"), table[:3], table.assign(half=["unsup"] * 6)):
         with pytest.raises(ValueError, match="no official split"):
             split_reviews(other, official=True)
