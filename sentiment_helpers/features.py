@@ -8,13 +8,14 @@ from typing import Self
 
 import numpy as np
 import torch
+from pandas.util import hash_array
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.many_texts import MISSING, Corpus, read
-from sentiment_helpers.text import clean, tokens
+from sentiment_helpers.text import clean, each_text, tokens
 
 FREQUENT_WORDS = 50_000  # enough for new reviews, and a saved `MeanEmbedding` is under 20 MB
 PADDING, UNKNOWN = 0, 1  # ids that are no words; a word's id is its row in GloVe's table plus 2
@@ -35,7 +36,8 @@ class CorpusTransformer(TransformerMixin, BaseEstimator):
     def fit_transform(self, texts: Iterable[str], y=None) -> np.ndarray:
         """What `fit` and then `transform` give; the texts are read once."""
         self._check_parameters()
-        corpora = list(read(texts, self._words_of))
+        texts = list(each_text(texts))
+        corpora, self.taught_ = list(read(texts, self._words_of)), np.sort(_hashes(texts))
         self._learn({word for corpus in corpora for word in corpus.words})
         return np.concatenate([self._rows(corpus)[0] for corpus in corpora])
 
@@ -49,6 +51,10 @@ class CorpusTransformer(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         parts = map(self._rows, read(texts, self._words_of))
         return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+    def taught_by(self, texts: list[str]) -> np.ndarray:
+        """Which of the texts `fit` has read, (N,) bool. It keeps their hashes, `taught_`."""
+        return np.isin(_hashes(texts), self.taught_)
 
     def _check_parameters(self) -> None:
         if not isinstance(self.glove, Glove):
@@ -155,6 +161,10 @@ class TokenIds(CorpusTransformer):
         transformer._check_parameters()
         transformer.ids_ = dict(zip(words, ids.tolist(), strict=True))
         return transformer
+
+
+def _hashes(texts: list[str]) -> np.ndarray:
+    return hash_array(np.array(texts, dtype=object)).view(np.int64)  # PyTorch's files take these
 
 
 def check_range(name: str, value, low: float, high: float) -> None:

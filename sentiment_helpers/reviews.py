@@ -126,7 +126,7 @@ def split_reviews(
     repeated = held_out["review"].isin(train["review"])
     if repeated.any():
         _log.warning(
-            "%d held-out reviews repeat a training review and are not held out", repeated.sum()
+            "%d held-out reviews repeat training reviews: not held out", repeated.sum()
         )
     moved = held_out[repeated & (not official and not films)]
     return pd.concat([train, moved]), held_out[~repeated]

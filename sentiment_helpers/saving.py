@@ -87,6 +87,7 @@ def _content(model: ClassifierMixin, reads_texts: bool = True) -> dict:
     if reads_texts and len(kinds) == 2 and kinds[0] in READERS:
         check_is_fitted(model[0])
         reader = {"class": kinds[0], "state": model[0].get_state()}
+        reader["taught"] = torch.from_numpy(model[0].taught_)
         return {"reader": reader, **_content(model[1], reads_texts=False)}
     if kinds == ["StackingClassifier"] and model.cv == "prefit":
         check_is_fitted(model)
@@ -122,8 +123,9 @@ def _content(model: ClassifierMixin, reads_texts: bool = True) -> dict:
 def _model(content: dict, inputs: Sequence = ("", "A good film.")) -> ClassifierMixin:
     """The model that gave `content`, and that takes such `inputs`, which are two. `ValueError`, or
     another error, where there can be none."""
-    if reader := content.get("reader"):
-        reader = READERS[reader["class"]].from_state(reader["state"])
+    if stored := content.get("reader"):
+        reader = READERS[stored["class"]].from_state(stored["state"])
+        reader.taught_ = stored["taught"].numpy()
         model = make_pipeline(reader, _model(content | {"reader": None}, reader.transform(inputs)))
     elif content["class"] == "blend":
         members = [(name, _model(one, inputs)) for name, one in content["models"].items()]
