@@ -125,9 +125,7 @@ def split_reviews(
         train, held_out = train_test_split(reviews, test_size=test_size, random_state=random_state)
     repeated = held_out["review"].isin(train["review"])
     if repeated.any():
-        _log.warning(
-            "%d held-out reviews repeat training reviews: not held out", repeated.sum()
-        )
+        _log.warning("%d held-out reviews repeat training reviews: not held out", repeated.sum())
     moved = held_out[repeated & (not official and not films)]
     return pd.concat([train, moved]), held_out[~repeated]
 

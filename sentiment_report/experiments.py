@@ -6,13 +6,11 @@ from functools import cache
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from joblib import Memory, Parallel, delayed
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from torch import Tensor
 from tqdm import tqdm
@@ -28,7 +26,8 @@ FIGURES = ("loss", "precision", "recall", "f1", "accuracy", "roc_auc")
 @cache
 def report_table() -> pd.DataFrame:
     """The report's own figures, of the last epoch: a row for each experiment, by its name. Column
-    `notebook` is "plain" (six networks), "skip" (four) or "earlier" (two earlier assignments)."""
+    `notebook` is "plain" (six networks), "skip" (four) or "earlier" (two earlier assignments); or
+    "control", four networks that the report lacks: as deep as its others, counted in weights."""
     types = {"num_layers": "Int64", "hidden_size": "Int64", "skip_connections": "boolean"}
     path = Path(__file__).with_name("report_results.csv")
     return pd.read_csv(path, index_col="experiment", dtype=types)
@@ -97,13 +96,6 @@ def run_all(
     results = Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
     bar = tqdm(results, total=len(jobs), unit="training", file=sys.stdout, dynamic_ncols=True)
     return pd.DataFrame([*bar])
-
-
-def choosing_rows(labels: np.ndarray, random_state: int = 1234) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the rows that teach, and of the twentieth of the rows, stratified by `labels`
-    (N,), that chooses the epoch and the weights of a blend."""
-    rows = np.arange(len(labels))
-    return train_test_split(rows, test_size=0.05, stratify=labels, random_state=random_state)
 
 
 def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:

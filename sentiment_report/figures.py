@@ -41,17 +41,18 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
 
 
 def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Accuracy of plain and skip networks in the study's table over the number of layers: a
-    mark for each seed, a line through the means."""
+    """Accuracy of plain and skip networks in the study's table over the number of layers with
+    weights: a mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
     kinds = ((False, "plain", BLUE, "o", -0.12), (True, "skip", ORANGE, "s", 0.12))
     for skip, name, colour, marker, shift in kinds:
-        chosen = results[results["num_layers"].isin(DEPTHS) & (results["skip_connections"] == skip)]
-        x = chosen["num_layers"] + shift  # so that equal marks do not hide each other
+        chosen = results[results["depth"].isin(DEPTHS) & (results["skip_connections"] == skip)]
+        x = chosen["depth"] + shift  # so that equal marks do not hide each other
         ax.plot(x, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
-        means = chosen.groupby("num_layers")["accuracy"].mean()
+        means = chosen.groupby("depth")["accuracy"].mean()
         ax.plot(means, color=colour, label=f"{name}, mean of seeds")
-    plots.over_whole_numbers(ax).set(xlabel="layers", ylabel=METRICS["accuracy"], xticks=DEPTHS)
+    plots.over_whole_numbers(ax).set(xlabel="layers with weights", xticks=DEPTHS)
+    ax.set_ylabel(METRICS["accuracy"])
     return ax
 
 
@@ -68,11 +69,11 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
     geometric means over the seeds."""
     _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
-        rows, means = results[results["num_layers"] == depth], {}
+        rows, means = results[results["depth"] == depth], {}
         for name, skip in (("plain", False), ("skip", True)):
             norms = pd.DataFrame(rows.loc[rows["skip_connections"] == skip, "gradients"].tolist())
             means[name] = np.exp(np.log(norms).mean()).to_dict()
-        gradient_norms(means, ax).set_title(f"{depth} layers")
+        gradient_norms(means, ax).set_title(f"{depth} layers with weights")
     return axes
 
 

@@ -11,39 +11,36 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 import sentiment_helpers as sh
 from sentiment_helpers.classifiers import refit
+from sentiment_helpers.reviews import film_parts
 from sentiment_helpers.runs import defaults
 from sentiment_report.comparisons import scores_table
-from sentiment_report.experiments import choosing_rows
 from sentiment_report.results_file import ResultsFile
 
 FILES = {"plain": "RNN.pt", "skip": "RNNSkip.pt"}
 SEEDS, GLOVE, FIGURES = (1, 2, 3), "glove.6B.50d", ["accuracy", "roc_auc", "loss"]
 COLUMNS = ["model", "accuracy", "accuracy 95 %", "roc_auc", "loss", "p (McNemar, Holm)"]
 COLUMNS += ["source", "sha256"]
-SEEDS_RESULTS = ResultsFile(
-    "study", {"reviews": "bundled", "glove": GLOVE}, ["model", "random_state", *FIGURES]
-)
+BUNDLED = {"reviews": "bundled", "glove": GLOVE, "split": "films"}
+SEEDS_RESULTS = ResultsFile("study", BUNDLED, ["model", "random_state", *FIGURES])
 OFFICIAL_RESULTS = ResultsFile("official", {"reviews": "aclImdb, test"}, COLUMNS)
 
 
-def trained(
-    name: str, train: pd.DataFrame, random_state: int = 1234, verbose: bool = False
-) -> Pipeline:
+def trained(name: str, train: pd.DataFrame, seed: int = 1234, verbose: bool = False) -> Pipeline:
     """The blend of the network "plain" or "skip" and the bag that learned from the reviews `train`,
     with the notebooks' parameters: a twentieth of these chooses the epochs and the weights.
     `KeyboardInterrupt` where a training was stopped."""
-    glove, shared = sh.load_glove(GLOVE), {"random_state": random_state, "verbose": verbose}
+    glove, bag = sh.load_glove(GLOVE), sh.BagClassifier()
     skip = {n: defaults("2_skip_birnn")[n.upper()] for n in ("num_layers", "skip_connections")}
-    network = sh.WordBiRNNClassifier(glove, **shared, **(skip if name == "skip" else {}))
-    members = [("network", network), ("bag", sh.BagClassifier(**shared))]
+    options = {"random_state": seed, "verbose": verbose} | (skip if name == "skip" else {})
+    network = sh.WordBiRNNClassifier(glove, **options)
     reader, y = sh.TokenIds(glove), train["label"].to_numpy()
     X = reader.fit_transform(train["review"])
-    learn, choose = choosing_rows(y)
-    for _, member in members:
-        member.fit(X[learn], y[learn], validation=(X[choose], y[choose]))
-        if member.stopped_ == "interrupted":
-            raise KeyboardInterrupt
-    return make_pipeline(reader, sh.blend(members).fit(X[choose], y[choose]))
+    learn, choose = film_parts(train, 0.05, seed)
+    network.fit(X[learn], y[learn], validation=(X[choose], y[choose]))
+    if network.stopped_ == "interrupted":
+        raise KeyboardInterrupt
+    blend = sh.blend([("network", network), ("bag", bag.fit(X[learn], y[learn]))])
+    return make_pipeline(reader, blend.fit(X[choose], y[choose]))
 
 
 def run_seeds(path: str | os.PathLike) -> None:
@@ -56,7 +53,7 @@ def run_seeds(path: str | os.PathLike) -> None:
 def _rows_of_seed(one: dict) -> list[dict]:
     """Train one of the networks and the bag; their rows, and their blend's. Both networks of a
     seed have the same row for its bag."""
-    train, valid = sh.split_reviews(sh.load_reviews("bundled"))
+    train, valid = sh.split_reviews(sh.load_reviews("bundled"), films=True)
     table = _measured({one["model"]: trained(one["model"], train, one["random_state"])}, valid)
     table = table.assign(random_state=one["random_state"]).astype(dict.fromkeys(FIGURES, float))
     return table[["model", "random_state", *FIGURES]].to_dict("records")
@@ -71,7 +68,8 @@ def _measured(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFram
         both = blend.final_estimator_.decision_function(log_odds.T)
         positive |= {name: expit(log_odds[0]), "bag": expit(log_odds[1])}
         positive[f"{name} + bag"] = expit(both)
-    table = scores_table(positive, reviews["label"].to_numpy(), against="bag").T
+    given = reviews["label"].to_numpy(), "bag", reviews.get("film")
+    table = scores_table(positive, *given).T
     return table.rename_axis("model").reset_index()
 
 
@@ -85,7 +83,7 @@ def run_models(folder: str | os.PathLike) -> None:
 
 def _write_model(name: str, path: Path) -> None:
     reviews = sh.load_reviews("bundled")
-    twin = trained(name, sh.split_reviews(reviews)[0], verbose=True)
+    twin = trained(name, sh.split_reviews(reviews, films=True)[0], verbose=True)
     sh.save(refit(twin, reviews["review"], reviews["label"]), path)
 
 

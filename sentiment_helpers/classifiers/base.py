@@ -173,9 +173,11 @@ class NetworkClassifier(BinaryClassifier):
 
     @property
     def title(self) -> str:
-        """The network in a few words, for figures."""
-        skip = " skip" if self.skip_connections else ""
-        return f"{self.cell_type.upper()} {self.num_layers}×{self.hidden_size}{skip}{self.reads}"
+        """The network in a few words, for figures; it counts the layers with weights."""
+        skip, layers = "", self.num_layers
+        if self.skip_connections:
+            skip, layers = " skip", (layers + 1) // 2
+        return f"{self.cell_type.upper()} {layers}×{self.hidden_size}{skip}{self.reads}"
 
     def _check_parameters(self) -> None:
         """`ValueError` where a parameter is not what its type says."""
