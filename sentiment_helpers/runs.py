@@ -32,6 +32,7 @@ QUICK = {"max_epochs": 1, "pair_size": 0, "pretraining_epochs": 0}  # at most
 NUMBERS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1)}
 CHOICES = dict.fromkeys(("OFFICIAL_SPLIT", "QUICK"), "True or False")
 CHOICES["INPUT"] = "'sequence' or 'mean'"
+UNLIKE = ("REVIEWS", "OFFICIAL_SPLIT", "QUICK", "INPUT")  # what makes figures not comparable
 TEXTS = {"RUNS": str | None, "TEST_DATA": str | pd.DataFrame | None}  # all others are str
 LIBRARIES = ("torch", "numpy", "scikit-learn", "nltk", "pandas", "scipy", "pyarrow")
 
@@ -155,14 +156,18 @@ class Run:
         }  # fmt: skip
         path = self.folder.parent / "log.csv"
         pd.DataFrame([line]).round(4).to_csv(path, mode="a", header=not path.exists(), index=False)
-        joblib.dump(line | {"labels": labels, "positive": positive}, self.folder / "held_out")
+        settings = [self.parameters[name] for name in UNLIKE]
+        kept = {"settings": settings, "labels": labels, "positive": positive}
+        joblib.dump(line | kept, self.folder / "held_out")
 
     def log(self) -> pd.DataFrame:
-        """The recorded runs with the labels that are held out here, by number, the oldest first."""
+        """The recorded runs that compare with this one, by number, the oldest first: those with the
+        same labels held out and the same values of `UNLIKE`."""
         lines = [joblib.load(path) for path in self.folder.parent.glob("*/held_out")]
         table = pd.DataFrame(lines).set_index("run").sort_index().round(4)
-        here = table["labels"][int(self.folder.name)]
-        return table[[np.array_equal(labels, here) for labels in table["labels"]]]
+        places = zip(table.pop("settings"), table["labels"], strict=True)
+        keys = [joblib.hash(place) for place in places]
+        return table[[key == keys[table.index.get_loc(int(self.folder.name))] for key in keys]]
 
 
 def fitted(estimator: BaseEstimator, *rows, **options) -> BaseEstimator:

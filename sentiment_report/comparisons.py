@@ -50,8 +50,8 @@ def mcnemar_table(
     gained = pd.DataFrame({pair: right[pair[0]] - right[pair[1]] for pair in pairs})
     table["difference"] = gained.mean().to_numpy()
     clusters = gained if films is None else gained.groupby(films).sum()
-    z = clusters.sum() / np.sqrt((clusters**2).sum()).clip(lower=1)
-    table["p"] = 2 * norm.sf(abs(z))
+    less = (abs(clusters.sum()) - 1).clip(lower=0)  # Edwards' correction, for small counts
+    table["p"] = 2 * norm.sf(less / np.sqrt((clusters**2).sum()).clip(lower=1))
     adjusted = multipletests(table["p"], method="holm")[1] if pairs else []
     return table.assign(**{"p (Holm)": adjusted})
 

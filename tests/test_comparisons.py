@@ -27,7 +27,7 @@ def test_the_table_has_the_reports_figures_beside_ours(made_up):
 
 
 def test_scores_and_comparisons():
-    """Model a is wrong in 40 of 60 rows, the others in none, so z is the root of 40; p times 2."""
+    """Model a is wrong in 40 of 60 rows, the others in none, so z is 39 / √40; p times 2."""
     labels = np.arange(60) % 2
     right = np.where(labels == 1, 0.9, 0.1)
     models = {"a": np.where(np.arange(60) < 40, 1 - right, right), "b": right, "c": right}
@@ -35,8 +35,8 @@ def test_scores_and_comparisons():
     assert table["a"]["accuracy"] == "0.3333"
     assert table["b"]["accuracy 95 %"] == "1.0000–1.0000"
     for against, differences, p_values in (
-        ("b", ["-0.6667", "", "+0.0000"], ["5.1e-10", "", "1"]),
-        ("a", ["", "+0.6667", "+0.6667"], ["", "5.1e-10", "5.1e-10"]),
+        ("b", ["-0.6667", "", "+0.0000"], ["1.4e-09", "", "1"]),
+        ("a", ["", "+0.6667", "+0.6667"], ["", "1.4e-09", "1.4e-09"]),
     ):
         compared = comparisons.scores_table(models, labels, against=against)
         assert compared.index[-2:].tolist() == [f"accuracy, minus {against}", "p (McNemar, Holm)"]
@@ -48,8 +48,8 @@ def test_scores_and_comparisons():
 
 def test_p_values():
     """Of the rows that only one model has right, it has half if the two are equally good. Rows of
-    one film count once: three copies of each row change nothing. Holm's factors are 3, 2, 1, and
-    no p-value falls below a smaller one."""
+    one film count once: three copies of each row change next to nothing. Holm's factors are 3, 2,
+    1, and no p-value falls below a smaller one."""
     labels, *values = np.random.default_rng(0).integers(0, 2, (4, 600))
     values[2] = np.where(values[2], labels, 0)
     predictions = dict(zip("abc", values, strict=True))
@@ -58,14 +58,14 @@ def test_p_values():
         one, other = (predictions[name] == labels for name in (row.first, row.second))
         alone = one[one != other]
         exact = binomtest(int(alone.sum()), len(alone)).pvalue
-        assert row.p == pytest.approx(exact, rel=0.1)
+        assert row.p == pytest.approx(exact, rel=0.05)
     ordered = table.sort_values("p")
     expected = np.maximum.accumulate(ordered["p"] * [3, 2, 1]).clip(upper=1)
     assert ordered["p (Holm)"].tolist() == pytest.approx(expected.tolist())
     copies = {name: np.repeat(values, 3) for name, values in predictions.items()}
     films = np.repeat(np.arange(600), 3)
     again = comparisons.mcnemar_table(copies, np.repeat(labels, 3), films=films)
-    pd.testing.assert_frame_equal(again, table)
+    pd.testing.assert_frame_equal(again, table, rtol=0.05)
 
 
 def test_the_surest_come_first():
@@ -100,7 +100,7 @@ def test_pairs_table(made_up):
 
 def test_the_reports_networks_are_no_further_apart_than_equally_good_ones():
     """The figures stand in the first notebook's text."""
-    accuracies = report_table().query("notebook != 'earlier'")["valid_accuracy"]
+    accuracies = report_table().query("notebook in ('plain', 'skip')")["valid_accuracy"]
     gap, mean, rows = np.ptp(accuracies), accuracies.mean(), round(REPORT_REVIEWS / 5)
     p = 2 * norm.sf(gap / np.sqrt(2 * mean * (1 - mean) / rows))
     cells = json.loads((ROOT / "notebooks" / "1_stacked_birnn.ipynb").read_text("utf-8"))["cells"]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from scipy.stats import norm
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 
@@ -207,8 +208,8 @@ def test_parameters_become_those_of_the_classifiers():
         assert (one.lr, one.random_state, one.max_epochs) == (0.5, 9, 4)
     assert BiRNNClassifier(**start().report).get_params() == BiRNNClassifier().get_params()
     second = start(SECOND)
-    assert BiRNNClassifier(**second.report, skip_connections=True).title == "LSTM 14×8 skip"
-    assert BiRNNClassifier(**second.averages).title == "LSTM 3×64 skip"
+    assert BiRNNClassifier(**second.report, skip_connections=True).title == "LSTM 7×8 skip"
+    assert BiRNNClassifier(**second.averages).title == "LSTM 2×64 skip"
 
 
 def test_a_quick_run(capsys):
@@ -310,29 +311,32 @@ def recorded(right, labels=LABELS, **options):
 
 
 def test_runs_are_logged_and_compared(project, capsys):
-    """The best is on top; runs on other reviews, and those whose folder is gone, are left out."""
+    """The best is on top; runs on other reviews, quick ones, and those whose folder is gone, are
+    left out."""
     recorded(12, LR=0.5)
     recorded(20, notebook=SECOND, NUM_LAYERS=5)
     recorded(20, labels=1 - LABELS)
     recorded(18)
     (project / "runs" / "4" / "held_out").unlink()
+    recorded(19, QUICK=True)
     run = recorded(5)
     run.record(Trained(), LABELS, np.where(np.arange(20) < 17, RIGHT, 1 - RIGHT))  # again
     table = comparisons.runs_table(run)
-    assert table.index.tolist() == [2, "5 ← this run", 1]
+    assert table.index.tolist() == [2, "6 ← this run", 1]
     assert table["accuracy"].tolist() == [1, 0.85, 0.6]
     assert table["changed"].tolist() == ["NUM_LAYERS = 5", "", "LR = 0.5"]
     assert table["notebook"].tolist() == [SECOND, FIRST, FIRST]
     assert table[["epochs", "network"]].drop_duplicates().values.tolist() == [[2, "GRU 1×2"]]
     assert (table["low"] < table["accuracy"])[1:].all()
     p = table["p (against the best)"].tolist()
-    assert p == [pytest.approx(np.nan, nan_ok=True), 0.25, 2 / 2**7]  # 2 / 2³, and twice 2 / 2⁸
+    expected = [np.nan, 2 * norm.sf(2 / 3**0.5), 4 * norm.sf(7 / 8**0.5)]  # of 3 rows and of 8
+    assert p == pytest.approx(expected, nan_ok=True)
     assert run.log()["notebook"].tolist() == [FIRST, SECOND, FIRST]  # by their numbers
     assert (
-        run.log()["positive"][5].tolist() == np.where(np.arange(20) < 17, RIGHT, 1 - RIGHT).tolist()
+        run.log()["positive"][6].tolist() == np.where(np.arange(20) < 17, RIGHT, 1 - RIGHT).tolist()
     )
     lines = (project / "runs" / "log.csv").read_text().splitlines()
-    assert len(lines) == 7  # this run is there twice
+    assert len(lines) == 8  # this run is there twice
     assert lines[0].startswith("run,when,notebook,network,changed,epochs,accuracy,low,high,roc_auc")
 
 
