@@ -82,7 +82,7 @@ def models(reviews, frequent_words):
         for reader, classifier in [
             (MeanEmbedding(glove), BiRNNClassifier(**small)),
             (TokenIds(glove, 20), WordBiRNNClassifier(glove, **small)),
-            (TokenIds(glove, 20), BagClassifier(max_epochs=1)),
+            (TokenIds(glove, 20), BagClassifier()),
         ]
     ]
 

@@ -37,6 +37,8 @@ class BagClassifier(base.BinaryClassifier):
         self._find_classes(y)
         grams, counts = np.unique(_grams(X)[0], return_counts=True)
         self.grams_, positive = grams[counts >= MIN_REVIEWS], y == self.classes_[1]
+        if not len(self.grams_):
+            raise ValueError(f"no word occurs in {MIN_REVIEWS} reviews")
         rows = self._rows(X)
         of_classes = [rows[positive == side].sum(axis=0) + 1 for side in (False, True)]
         in_negative, in_positive = (counts / counts.sum() for counts in of_classes)  # (V,) each
