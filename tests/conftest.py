@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -112,6 +113,32 @@ def same(device):
         return torch.allclose(first.double(), second.double(), rtol=1e-3, atol=1e-3)
 
     return compare
+
+
+SETTINGS = {
+    "device": torch.device("meta"), "gradients": torch.no_grad(), "dtype": nullcontext(),
+    "inference": torch.inference_mode(), "autocast": torch.autocast("cpu"),
+}  # fmt: skip
+
+
+@pytest.fixture(params=SETTINGS)
+def setting(request):
+    """Makes blocks with a setting that an earlier cell left in PyTorch, which must stay."""
+
+    @contextmanager
+    def block():
+        with SETTINGS[request.param]:
+            torch.set_default_dtype(torch.float64 if request.param == "dtype" else torch.float32)
+            before = found()
+            yield
+            assert found() == before
+
+    def found():
+        modes = torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
+        return torch.empty(0).device, torch.get_default_dtype(), torch.is_grad_enabled(), modes
+
+    yield block
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture
