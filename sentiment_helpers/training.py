@@ -151,7 +151,8 @@ def epochs(
     Args:
         optimizer: one of `OPTIMIZERS`, with PyTorch's defaults; "sgd" needs a greater `lr`.
         lr, embedding_lr: learning rates, the second of each `nn.Embedding`; None: `lr`.
-        schedule: "constant"; or "linear": rates rise for `WARM_UP` of all steps, then fall to 0.
+        schedule: "constant"; or "linear": rates rise for `WARM_UP` of all steps, then fall. They
+            would be 0 in the step after the last.
         batch_size: rows a step; the order is drawn anew each epoch.
         max_norm: gradients with a greater norm, over all weights, are scaled down to it.
         random_state: seeds order and dropout. Modules with an attribute `generator`, such as
@@ -206,7 +207,8 @@ def _step(networks, batch, losses_of, optimizer: Optimizer, max_norm: float) -> 
 def _factor(schedule: str, step: int, steps: int) -> float:
     """The factor of the learning rate in a step, from 1."""
     rise = max(round(WARM_UP * steps), 1)
-    return 1.0 if schedule == "constant" else min(step / rise, 1 - (step - rise) / steps)
+    falling = (steps + 1 - step) / (steps + 1 - rise)  # 1 at the top
+    return 1.0 if schedule == "constant" else min(step / rise, falling)
 
 
 def _groups(network: nn.Module, lr: float, embedding_lr: float | None) -> list[dict]:

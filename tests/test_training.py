@@ -203,7 +203,7 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
     nn.init.normal_(network.embedding.weight)
     network.body.out.bias.requires_grad_(False)
     plain, start = copy.deepcopy(network), copy.deepcopy(network.state_dict())
-    choices = {"batch_size": 12, "random_state": 3, "max_epochs": 4, "max_norm": 0.05}
+    choices = {"batch_size": 12, "random_state": 3, "max_epochs": 8, "max_norm": 0.05}
     choices |= {"lr": 0.01, "embedding_lr": embedding_lr, "schedule": "linear", "optimizer": name}
     course = list(training.epochs(network, rows, training._label_losses, **choices))
     words = plain.embedding.weight
@@ -215,7 +215,7 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
         norms = []
         for batch in rows.batches(12, order):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * (1 - taken / 20)  # falls from the first of 20 steps on
+                group["lr"] = rate * min(0.5 + taken / 2, (40 - taken) / 39)  # of 40 steps
             optimizer.zero_grad()
             binary_cross_entropy_with_logits(plain(batch.inputs), batch.labels).backward()
             norms.append(nn.utils.clip_grad_norm_(plain.parameters(), 0.05).item())
@@ -230,8 +230,10 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
 
 def test_schedules():
     factors = [training._factor("linear", step, 100) for step in range(1, 101)]
-    assert factors[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
-    assert factors[-1] == pytest.approx(0.05)
+    assert factors[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 95 / 96])
+    assert np.diff(factors[4:]) == pytest.approx(-1 / 96)
+    assert factors[-1] == pytest.approx(1 / 96)
+    assert [training._factor("linear", step, 2) for step in (1, 2)] == [1, 0.5]
     assert training._factor("constant", 3, 100) == 1
 
 
