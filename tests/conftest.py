@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -119,6 +120,8 @@ SETTINGS = {
     "device": torch.device("meta"), "gradients": torch.no_grad(), "dtype": nullcontext(),
     "inference": torch.inference_mode(), "autocast": torch.autocast("cpu"),
 }  # fmt: skip
+STATES = [torch.get_default_device, torch.get_default_dtype, torch.is_grad_enabled]
+STATES += [torch.is_inference_mode_enabled, partial(torch.is_autocast_enabled, "cpu")]
 
 
 @pytest.fixture(params=SETTINGS)
@@ -129,13 +132,9 @@ def setting(request):
     def block():
         with SETTINGS[request.param]:
             torch.set_default_dtype(torch.float64 if request.param == "dtype" else torch.float32)
-            before = found()
+            before = [state() for state in STATES]
             yield
-            assert found() == before
-
-    def found():
-        modes = torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")
-        return torch.empty(0).device, torch.get_default_dtype(), torch.is_grad_enabled(), modes
+            assert [state() for state in STATES] == before
 
     yield block
     torch.set_default_dtype(torch.float32)

@@ -57,8 +57,7 @@ def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> C
 @contextmanager
 def own_settings() -> Iterator[None]:
     """In this block, this thread has PyTorch's defaults: the CPU, gradients and no autocast."""
-    # Where the CPU is the default already, such a block would slow each operation.
-    cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
+    cpu = nullcontext() if torch.empty(0).is_cpu else torch.device("cpu")  # which slows each call
     with cpu, torch.inference_mode(False), torch.autocast("cpu", enabled=False):
         yield
 
