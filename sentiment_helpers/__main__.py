@@ -84,9 +84,8 @@ def _score(options: argparse.Namespace) -> None:
         print("nothing written: --output FILE keeps the predictions", file=sys.stderr)
     if options.json:
         figures = vars(report) | (report.scores._asdict() if report.scores else {})
-        del figures["scores"]
         # JSON has no NaN, which the area under the curve is if only one class occurs.
-        figures = {name: None if value != value else value for name, value in figures.items()}
+        figures = {k: None if v != v else v for k, v in figures.items() if k != "scores"}
         print(json.dumps(figures))
 
 
@@ -138,6 +137,8 @@ def _described(model) -> str:
 
 
 if __name__ == "__main__":
-    # SIGTERM does what Ctrl-C does, so that no unfinished file stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # SIGTERM and a closed terminal do what Ctrl-C does, so that no unfinished file stays.
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -4,7 +4,7 @@ the threads, each of which takes a whole piece of work."""
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock, Thread, local
+from threading import Lock, local
 from typing import NamedTuple
 
 import joblib
@@ -107,9 +107,8 @@ def compute_alone() -> int:
     with _setting:
         if (threads := torch.get_num_threads()) > 1:
             torch.set_num_threads(1)  # for this thread, and for those that start later
-            other = Thread(target=torch.set_num_threads, args=(threads,))  # only for the latter
-            other.start()
-            other.join()
+            with ThreadPoolExecutor(1) as other:  # only for the latter
+                other.submit(torch.set_num_threads, threads)
     return threads
 
 

@@ -87,7 +87,7 @@ class BiRNN(nn.Module):
         pooled = []
         if self.pooling == "last":  # each direction's last word
             forward, backward = h.chunk(2, dim=2)  # (B, T, H)
-            pooled += [forward[torch.arange(len(h)), lengths - 1], backward[:, 0]]
+            pooled += [forward[torch.arange(len(h), device=h.device), lengths - 1], backward[:, 0]]
         if "attention" in self.pooling:
             pooled.append(torch.einsum("bt,bth->bh", self.attention_weights(h, lengths), h))
         if "max" in self.pooling:

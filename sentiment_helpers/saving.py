@@ -14,7 +14,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.classifiers import device_of, weighted
+from sentiment_helpers.classifiers import device_of, own_settings, weighted
 from sentiment_helpers.classifiers.bag import BagClassifier
 from sentiment_helpers.classifiers.base import BinaryClassifier, NetworkClassifier
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
@@ -31,6 +31,7 @@ class CheckpointError(FileError):
     """A file that should hold a saved model does not; the message says which file and why."""
 
 
+@own_settings()
 def save(model: ClassifierMixin, path: str | os.PathLike) -> None:
     """Write a fitted model to `path`, whole or not at all: a pipeline of `MeanEmbedding` or
     `TokenIds` and a classifier of this package or a `blend` of them; or a `blend` of pipelines.
@@ -46,6 +47,7 @@ def save(model: ClassifierMixin, path: str | os.PathLike) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
 
+@own_settings()
 def load(path: str | os.PathLike) -> ClassifierMixin:
     """The model that `save` wrote to `path`; it predicts exactly what it predicted then. Where
     there is no such path, it is one in the project's folder.

@@ -5,6 +5,7 @@ import gzip
 import io
 import math
 import os
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -70,8 +71,8 @@ def score_csv(
 
     Args:
         source, column, encoding, quotes, verbose: see `open_table`; both files have this encoding.
-        destination: a file, compressed if its name ends in .gz, or "-" for standard output. It
-            appears when it is complete; `overwrite` allows to replace another one.
+        destination: a file, compressed if its name ends in .gz, or "-" for standard output, which
+            a notebook shows. A file appears when it is complete; `overwrite` allows to replace one.
 
     `ReviewFileError` if `source` is refused by `open_table`, has one of the two columns already, or
     is `destination` itself; `OSError` if `destination` cannot be written, or exists without
@@ -186,6 +187,8 @@ def _written(source: str, destination: str, encoding: str, overwrite: bool) -> I
         if os.path.isfile(destination) and not overwrite:
             raise FileExistsError(f"{destination} exists: give --force (overwrite=True)")
 
+    if destination == "-" and not hasattr(sys.stdout, "buffer"):  # a notebook's takes only text
+        return (yield sys.stdout)
     given = 0 if source == "-" else resolve(source)
     there = 1 if destination == "-" else destination
     with suppress(OSError):  # there is no such output yet

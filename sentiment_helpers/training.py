@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +33,12 @@ BAR = "{desc} |{bar:10}| {elapsed}, {remaining} left{postfix}"
 SHOWN = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
 MEASURED_ROWS = 5000  # of training, at most, where rows have lengths: measuring is slow there
 ROC_EVERY = 5  # epochs between two whose validation probabilities are kept, as in the report
+
+
+def showable(text: str) -> str:
+    """`text`, with a question mark for each character that standard output cannot show."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
 
 
 class EarlyStopping:
@@ -107,7 +112,7 @@ def fit(network: nn.Module, train: Rows, valid: Rows, *, patience=2, **settings)
                     stopped = "patience"
                     break
     except KeyboardInterrupt:
-        if not course:
+        if not stopping.best_epoch:
             raise
         stopped = "interrupted"
         print(f"Interrupted: epoch {stopping.best_epoch} is the best so far, and is kept.")
@@ -162,15 +167,15 @@ def epochs(
     weights = OPTIMIZERS[optimizer](_groups(network, lr, embedding_lr))
     rates = LambdaLR(weights, lambda done: _factor(schedule, done + 1, steps))
     order = Generator().manual_seed(random_state)
-    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    shared = {id(tensor): tensor for tensor in network.state_dict(keep_vars=True).values()}
     networks = nn.ModuleList([network, copy.deepcopy(network, shared)])  # one for each half
     drawing = [module for module in networks.modules() if hasattr(module, "generator")]
     for number, module in enumerate(drawing):  # its own, since threads have no order
         module.generator = Generator(rows.inputs.device).manual_seed(random_state + number)
-    shown = {"desc": description, "disable": description is None, "file": sys.stdout}
-    bar = tqdm(total=steps, bar_format=BAR, mininterval=0.5, dynamic_ncols=True, **shown)
+    shown = {"desc": showable(description or ""), "disable": description is None}
+    shown |= {"file": sys.stdout, "mininterval": 0.5, "dynamic_ncols": True, "bar_format": BAR}
     try:
-        with one_thread(), bar:
+        with one_thread(), tqdm(total=steps, **shown) as bar:
             for epoch in range(1, max_epochs + 1):
                 bar.set_postfix_str(f"epoch {epoch} of {max_epochs}")
                 networks.train()
@@ -205,8 +210,8 @@ def _step(networks, batch, losses_of, optimizer: Optimizer, max_norm: float) -> 
 
 def _factor(schedule: str, step: int, steps: int) -> float:
     """The factor of the learning rate in a step, from 1."""
-    rise = max(round(WARM_UP * steps), 1)
-    return 1.0 if schedule == "constant" else min(step / rise, 1 - (step - rise) / steps)
+    rise, end = max(round(WARM_UP * steps), 1), steps + 1  # it is 0 after the last step
+    return 1.0 if schedule == "constant" else min(step / rise, (end - step) / (end - rise))
 
 
 def _groups(network: nn.Module, lr: float, embedding_lr: float | None) -> list[dict]:

@@ -6,6 +6,8 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -112,6 +114,30 @@ def same(device):
         return torch.allclose(first.double(), second.double(), rtol=1e-3, atol=1e-3)
 
     return compare
+
+
+SETTINGS = {
+    "device": torch.device("meta"), "gradients": torch.no_grad(), "dtype": nullcontext(),
+    "inference": torch.inference_mode(), "autocast": torch.autocast("cpu"),
+}  # fmt: skip
+STATES = [torch.get_default_device, torch.get_default_dtype, torch.is_grad_enabled]
+STATES += [torch.is_inference_mode_enabled, partial(torch.is_autocast_enabled, "cpu")]
+
+
+@pytest.fixture(params=SETTINGS)
+def setting(request):
+    """Makes blocks with a setting that an earlier cell left in PyTorch, which must stay."""
+
+    @contextmanager
+    def block():
+        with SETTINGS[request.param]:
+            torch.set_default_dtype(torch.float64 if request.param == "dtype" else torch.float32)
+            before = [state() for state in STATES]
+            yield
+            assert [state() for state in STATES] == before
+
+    yield block
+    torch.set_default_dtype(torch.float32)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -107,17 +108,17 @@ def test_trainings_in_threads_do_not_disturb_each_other(kind, glove):
 
 
 @kinds
-def test_a_default_dtype_of_float64_changes_nothing(kind, glove):
+def test_settings_of_pytorch_change_nothing(kind, glove, setting):
     classifier, X, y = quick(kind, glove, class_weight="balanced")
-    expected = clone(classifier).fit(X, y)
-    torch.set_default_dtype(torch.float64)
-    try:
-        found = clone(classifier).fit(X, y)
-        probabilities = found.predict_proba(X)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    assert torch.equal(weights(found), weights(expected))
-    assert (probabilities == expected.predict_proba(X)).all()
+    found = []
+    for block in (nullcontext, setting):
+        with block():
+            fitted = clone(classifier).fit(X, y)
+            found.append([fitted.predict_proba(X), fitted.refit(X, y).predict_proba(X)])
+            if kind is WordBiRNNClassifier:
+                found[-1].append(fitted.attention_weights(X))
+        found[-1].append(weights(fitted).numpy())
+    assert all(map(np.array_equal, *found))
 
 
 def test_scikit_learns_own_checks():

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import fields
 from unittest import mock
 
@@ -127,7 +127,7 @@ def test_streams(model_file, tmp_path, arguments, status, stdout, stderr):
     assert (tmp_path / "in.csv").read_text() == "review\ngood\n"
 
 
-def test_a_summary(model_file, rated_file, tmp_path, capsys):
+def test_a_summary(model, model_file, rated_file, tmp_path, capsys):
     output = str(tmp_path / "out.csv")
     assert main(["score", model_file, str(rated_file), "--output", output]) == 0
     shown = capsys.readouterr()
@@ -149,6 +149,9 @@ def test_a_summary(model_file, rated_file, tmp_path, capsys):
         figures = json.loads(capsys.readouterr().out)
         assert {name: figures[name] for name in found} == found
         assert ("accuracy" in figures) == ("roc_auc" in found)
+    with redirect_stdout(io.StringIO()) as cell:  # a notebook's takes only text
+        sh.score_csv(model, tmp_path / "in.csv", "-")
+    assert cell.getvalue().splitlines()[1].startswith("a,4,0.")
 
 
 def test_show(model, model_file, glove, capsys, monkeypatch):
@@ -182,7 +185,7 @@ def test_show(model, model_file, glove, capsys, monkeypatch):
     assert shown.endswith(f"\n  added to the sum of log-odds: {added:.2f}\n")
 
 
-LINES = "Good film\n\n \r\ncaf\xe9, bad\x85dull"
+LINES = "Good film\r\n\n \r\ncaf\xe9, bad\x85dull"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,7 @@ def test_a_line_is_answered_before_the_next_one_comes(model, model_file):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ended_at_any_moment(rated_file, tmp_path, sent):
     """One sentence, the documented status, and no unfinished file."""
     rows = rated_file.read_bytes()

@@ -80,15 +80,14 @@ def files(models, blended, tmp_path_factory):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("kind", KINDS)
-def test_exactly_the_same_model(kind, device, same, tmp_path):
+def test_exactly_the_same_model(kind, device, same, tmp_path, setting):
     model = fitted(kind, device)
-    save(model, tmp_path / "m.pt")
-    torch.set_default_dtype(torch.float64)  # which plays no part
-    try:
+    expected = model.predict_proba(NEW)
+    with setting():
+        save(model, tmp_path / "m.pt")
         loaded = load(tmp_path / "m.pt")
-        assert same(loaded.predict_proba(NEW), model.predict_proba(NEW))
-    finally:
-        torch.set_default_dtype(torch.float32)
+        found = loaded.predict_proba(NEW)
+    assert same(found, expected)
     old, new = model[-1], loaded[-1]
     assert next(new.network_.parameters()).device.type == device
     expected = old.get_params() | {"device": "auto"}
@@ -105,9 +104,10 @@ def test_exactly_the_same_model(kind, device, same, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["inner", "outer"])
-def test_blends(blended, files, name):
-    loaded = load(files[name])
-    assert (loaded.predict_proba(NEW) == blended[name].predict_proba(NEW)).all()
+def test_blends(blended, files, name, setting):
+    with setting():
+        loaded = load(files[name])
+        assert (loaded.predict_proba(NEW) == blended[name].predict_proba(NEW)).all()
     old, new = (model if name == "outer" else model[-1] for model in (blended[name], loaded))
     assert new.final_estimator_.coef_.tolist() == old.final_estimator_.coef_.tolist()
     assert list(new.named_estimators_) == list(old.named_estimators_)

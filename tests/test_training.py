@@ -1,9 +1,11 @@
 """The trainer, on networks that are no BiRNN."""
 
 import copy
+import io
 import re
 import warnings
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -126,7 +128,7 @@ def test_best_weights_on_every_way_out(
     assert ("Interrupted" in capsys.readouterr().out) == (stopped == "interrupted")
 
 
-def test_interrupted_in_the_middle_of_an_epoch(data, device, capsys):
+def test_interrupted_in_the_middle_of_an_epoch(data, device):
     """The steps of that epoch do not count; before the end of the first, nothing can be kept."""
     ends, whole = [], make_network(device)
     twin = copy.deepcopy(whole)
@@ -137,6 +139,9 @@ def test_interrupted_in_the_middle_of_an_epoch(data, device, capsys):
         if sum(ends) == stop:
             raise KeyboardInterrupt
 
+    stops = mock.patch.object(EarlyStopping, "step", side_effect=KeyboardInterrupt)
+    with stops, pytest.raises(KeyboardInterrupt):
+        fit(copy.deepcopy(twin), *data, max_epochs=1)
     twin.register_forward_pre_hook(interrupt)
     stop = 3
     with pytest.raises(KeyboardInterrupt):
@@ -203,7 +208,7 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
     nn.init.normal_(network.embedding.weight)
     network.body.out.bias.requires_grad_(False)
     plain, start = copy.deepcopy(network), copy.deepcopy(network.state_dict())
-    choices = {"batch_size": 12, "random_state": 3, "max_epochs": 4, "max_norm": 0.05}
+    choices = {"batch_size": 12, "random_state": 3, "max_epochs": 6, "max_norm": 0.05}
     choices |= {"lr": 0.01, "embedding_lr": embedding_lr, "schedule": "linear", "optimizer": name}
     course = list(training.epochs(network, rows, training._label_losses, **choices))
     words = plain.embedding.weight
@@ -215,7 +220,7 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
         norms = []
         for batch in rows.batches(12, order):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * (1 - taken / 20)  # falls from the first of 20 steps on
+                group["lr"] = rate * min(0.5 + taken / 2, (30 - taken) / 29)  # of 30 steps
             optimizer.zero_grad()
             binary_cross_entropy_with_logits(plain(batch.inputs), batch.labels).backward()
             norms.append(nn.utils.clip_grad_norm_(plain.parameters(), 0.05).item())
@@ -230,26 +235,31 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
 
 def test_schedules():
     factors = [training._factor("linear", step, 100) for step in range(1, 101)]
-    assert factors[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 0.99])
-    assert factors[-1] == pytest.approx(0.05)
+    assert factors[:6] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 95 / 96])
+    assert np.diff(factors[4:]) == pytest.approx(-1 / 96)
+    assert [training._factor("linear", step, 2) for step in (1, 2)] == [1, 0.5]
     assert training._factor("constant", 3, 100) == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1251", "cp437", "ascii"])
 @pytest.mark.parametrize("losses", [[5, 4], [5, 6, 7, 1, 1]])
-def test_bar_shows_figures(network, data, capsys, monkeypatch, losses):
+def test_bar_shows_figures(network, data, monkeypatch, losses, encoding):
     """A line an epoch. The bar moves with the batches; it stays where patience ends it."""
+    name, block = ("Net 1×2", "█") if encoding == "utf-8" else ("Net 1?2", "#")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding, write_through=True)
+    monkeypatch.setattr("sys.stdout", stream)
     with_losses(monkeypatch, losses)
-    history = fit(network, *data, batch_size=20, description="Net", max_epochs=len(losses))
+    history = fit(network, *data, batch_size=20, description="Net 1×2", max_epochs=len(losses))
     epochs = min(len(losses), 3)
     assert len(history.epochs) == epochs
-    states = re.split(r"[\r\n]", capsys.readouterr().out.strip())
+    states = re.split(r"[\r\n]", stream.buffer.getvalue().decode(encoding).strip())
     lines = [state for state in states if state.startswith("epoch")]
     assert [line.partition(" loss")[0] for line in lines] == [
         f"epoch {number}: train" for number in range(1, epochs + 1)
     ]
     accuracy = f"train accuracy {history.epochs[0]['train_accuracy']:.4f}"
     assert f"train loss 0.0000, {accuracy}, valid loss 5.0000, valid accuracy" in lines[0]
-    bars = [state for state in states if state.startswith("Net")]
+    bars = [state for state in states if state.startswith(name)]
     assert f"|{' ' * 10}|" in bars[0]
     assert f"epoch 1 of {len(losses)}" in "".join(bars)
-    assert ("█" * 10 in bars[-1]) == (len(losses) == 2)
+    assert (block * 10 in bars[-1]) == (len(losses) == 2)

@@ -1,6 +1,7 @@
 """Networks and the trainer as scikit-learn estimators; and several models as one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from threading import Lock
 
 import numpy as np
@@ -53,10 +54,17 @@ def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> C
     return fitted
 
 
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """In this block, this thread has PyTorch's defaults: the CPU, gradients and no autocast."""
+    cpu = nullcontext() if torch.empty(0).is_cpu else torch.device("cpu")  # which slows each call
+    with cpu, torch.inference_mode(False), torch.autocast("cpu", enabled=False):
+        yield
+
+
 def untrained(build: Callable[[], nn.Module], random_state: int) -> nn.Module:
     """The network that `build` makes, in float32 on the CPU, with the weights that it has after
-    `torch.manual_seed(random_state)`. PyTorch's global settings play no part and stay as they are;
-    one thread at a time draws."""
+    `torch.manual_seed(random_state)`. The default dtype plays no part and stays as it is."""
     with _drawing, torch.device("cpu"), torch.random.fork_rng(devices=[]):
         dtype = torch.get_default_dtype()
         try:

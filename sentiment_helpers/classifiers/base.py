@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
 from sentiment_helpers.batches import Rows, predict_logits
-from sentiment_helpers.classifiers import device_of, untrained
+from sentiment_helpers.classifiers import device_of, own_settings, untrained
 from sentiment_helpers.features import MAX_LENGTH, check_range
 from sentiment_helpers.networks import CELLS, POOLINGS
 from sentiment_helpers.training import MEASURED_ROWS, OPTIMIZERS, SCHEDULES, epochs, fit
@@ -116,6 +116,7 @@ class NetworkClassifier(BinaryClassifier):
         """
         return self._fit(X, y, validation)
 
+    @own_settings()
     def _fit(self, X, y, validation, **changes) -> Self:
         """As `fit`, with `changes` of what `training.fit` is told."""
         vars(self).pop("history_", None)  # it is not fitted until the end
@@ -133,13 +134,9 @@ class NetworkClassifier(BinaryClassifier):
             check_range("class_weight", weight, 1e-12, 1e12)
         weights = torch.tensor(weights, dtype=torch.float32, device=device_of(self.device))
         network = self._start(X, weights.device)
-        history = self._train(
-            network,
-            self._rows(X, y, weights),
-            self._rows(X_valid, y_valid, weights),
-            description=self.title if self.verbose else None,
-            **self._arguments_of(fit, epochs) | changes,
-        )
+        rows = self._rows(X, y, weights), self._rows(X_valid, y_valid, weights)
+        changes["description"] = self.title if self.verbose else None
+        history = self._train(network, *rows, **self._arguments_of(fit, epochs) | changes)
         if embedding := getattr(network, "embedding", None):  # rounded, as a file holds them
             embedding.weight.data = embedding.weight.data.half().float()
             if not embedding.weight.isfinite().all():
@@ -163,6 +160,7 @@ class NetworkClassifier(BinaryClassifier):
         again.n_twin_ = self.n_twin_ or self.n_train_
         return again
 
+    @own_settings()
     def decision_function(self, X) -> np.ndarray:
         """Log-odds (N,) of the positive class for features (N, D). `ValueError` for a value that is
         not finite, or another number of columns than in `fit`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sentiment_helpers.classifiers import base
+from sentiment_helpers.classifiers import base, own_settings
 from sentiment_helpers.classifiers.pretraining import domain_vectors, pair_vectors, pretrain
 from sentiment_helpers.features import PADDING, UNKNOWN, check_range, check_vectors
 from sentiment_helpers.glove import Glove
@@ -66,7 +66,7 @@ class WordBiRNNClassifier(base.NetworkClassifier):
         `ValueError` if the network pools without attention; or as from `decision_function`."""
         if "attention" not in self.pooling:
             raise ValueError(f"{self.title} with pooling {self.pooling!r} has no attention")
-        with torch.inference_mode():
+        with own_settings(), torch.inference_mode():
             return self.network_.attention_weights(self._checked_inputs(X)).cpu().numpy()
 
     def _dtype(self, X) -> type:
