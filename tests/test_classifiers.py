@@ -25,7 +25,7 @@ QUICK = {
     "device": "cpu",
 }  # fmt: skip
 NAN, INFINITY = float("nan"), float("inf")
-KINDS = [BiRNNClassifier, BagClassifier, WordBiRNNClassifier]
+KINDS = [BiRNNClassifier, WordBiRNNClassifier]
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -42,8 +42,7 @@ def quick(kind, glove, **changes):
     """A classifier that trains quickly, with all that draws random numbers; its inputs, labels."""
     X, y = make_data()
     choices = {"max_epochs": 2, "batch_size": 16, "device": "cpu"}
-    if kind is not BagClassifier:
-        choices |= {"num_layers": 2, "hidden_size": 4, "dropout": 0.3}
+    choices |= {"num_layers": 2, "hidden_size": 4, "dropout": 0.3}
     if kind is WordBiRNNClassifier:
         choices |= {"embeddings": glove, "domain_size": 2, "pair_size": 3}
     ids = np.random.default_rng(0).integers(0, 8, (120, 6))

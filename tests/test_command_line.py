@@ -170,7 +170,7 @@ def test_show(model, model_file, glove, capsys, monkeypatch):
     texts, labels = ["good film", "bad dull film"] * 9, [1, 0] * 9
     ids = sh.TokenIds(glove, max_length=7).fit(texts)
     X, options = ids.transform(texts), {"cv": "prefit", "stack_method": "decision_function"}
-    bag = sh.BagClassifier(max_epochs=1).fit(X, labels)
+    bag = sh.BagClassifier().fit(X, labels)
     network = sh.WordBiRNNClassifier(glove, num_layers=1, max_epochs=1).fit(X, labels)
     members = [("bag", bag), ("net", network)]
     blend = StackingClassifier(members, LogisticRegression(), **options).fit(X, labels)

@@ -45,8 +45,8 @@ NUMBERS = {
 
 def fitted(kind, device="cpu"):
     """A small model of each kind, with other parameters than the defaults."""
-    choices = NUMBERS | {"device": device}
-    if kind is not BagClassifier:
+    choices = NUMBERS | {"device": device} if kind is not BagClassifier else {}
+    if choices:
         choices |= {"cell_type": np.str_("lstm"), "num_layers": np.int64(3), "optimizer": "rmsprop"}
         choices |= {"hidden_size": np.int64(4), "skip_connections": np.bool_(True)}
     if kind is WordBiRNNClassifier:

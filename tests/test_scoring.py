@@ -229,7 +229,7 @@ def test_each_kind_of_model_reads_texts_once(reviews, frequent_words, monkeypatc
     """The words are counted then, if this package's transformer reads them."""
     texts, labels = reviews["review"][:200], reviews["label"][:200]
     ids = sh.TokenIds(frequent_words).fit(texts)
-    bag = make_pipeline(ids, sh.BagClassifier(max_epochs=1)).fit(texts, labels)
+    bag = make_pipeline(ids, sh.BagClassifier()).fit(texts, labels)
     pairs = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, labels)
     some = ["the film zzzz", " \n", "qqqq!", "a é", ""]
     counted = {"scored": 3, "words": 7, "known": 4, "without_known_word": 0}

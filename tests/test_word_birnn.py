@@ -148,13 +148,10 @@ def test_embeddings_that_float16_cannot_hold(ordered, value):
 def test_vectors_that_training_moves_too_far(ordered):
     """No fitted model of NaN is left, not even of an earlier `fit`."""
     texts, labels, glove = ordered
-    for classifier, rate in (
-        (WordBiRNNClassifier(glove, **SMALL), "embedding_lr"),
-        (BagClassifier(), "lr"),
-    ):
+    for classifier in [WordBiRNNClassifier(glove, **SMALL)]:
         model = make_pipeline(TokenIds(glove, 12), classifier.set_params(max_epochs=1))
         model.fit(texts, labels)
-        classifier.set_params(**{rate: 1e5})
+        classifier.set_params(embedding_lr=1e5)
         with pytest.raises(ValueError, match=r"beyond ±65,504: give lower learning rates"):
             model.fit(texts, labels)
         with pytest.raises(NotFittedError):
