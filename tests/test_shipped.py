@@ -87,7 +87,8 @@ def test_each_network_and_seed_once_and_resumed(tiny_models, tmp_path, monkeypat
     reviews = pd.DataFrame({"review": texts, "label": labels})
     monkeypatch.setattr(sh, "load_reviews", lambda _: reviews)
     path, read, trained = tmp_path / "seeds.json", shipped.SEEDS_RESULTS.read, tiny_models
-    main(["seeds", str(path)])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    main(["seeds", "~/seeds.json"])
     assert trained == [1, 1, 2, 2, 3, 3]
     table = read(path)
     names = ("bag", "plain", "plain + bag", "skip", "skip + bag")
@@ -99,7 +100,7 @@ def test_each_network_and_seed_once_and_resumed(tiny_models, tmp_path, monkeypat
     left = [one for one in content["results"] if (one["model"], one["random_state"]) != ("skip", 2)]
     path.write_text(json.dumps(content | {"results": left}), "utf-8")
     trained.clear()
-    main(["seeds", str(path)])
+    main(["seeds", "~/seeds.json"])
     assert trained == [2]
     again, before = (one.set_index(["model", "random_state"]) for one in (read(path), table))
     pd.testing.assert_frame_equal(again.sort_index(), before.sort_index())
