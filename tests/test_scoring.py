@@ -152,18 +152,18 @@ def test_an_output_that_is_there(model, rated_file, tmp_path, monkeypatch):
     out, really = tmp_path / "out.csv", scoring.score_texts
     write = out.write_text
     monkeypatch.setattr(scoring, "score_texts", lambda *a: write("precious") and really(*a))
-    for _ in range(2):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in (out, out, "~/out.csv"):
         with pytest.raises(FileExistsError, match="exists: give --force"):
-            score_csv(model, rated_file, out)
+            score_csv(model, rated_file, path)
         assert out.read_text() == "precious"
         assert list(tmp_path.iterdir()) == [out]
     (tmp_path / "link.csv").symlink_to(out)
     score_csv(model, rated_file, tmp_path / "link.csv", overwrite=True)
-    assert (tmp_path / "link.csv").is_symlink()
     assert out.read_text().startswith("url\trating\treview\tprobability")
     (tmp_path / "same.csv").symlink_to(rated_file)
     with pytest.raises(ReviewFileError, match="is the input"):
-        score_csv(model, rated_file, tmp_path / "same.csv", overwrite=True)
+        score_csv(model, rated_file, "~/same.csv", overwrite=True)
 
 
 def test_a_late_row_that_is_uneven(model, tmp_path):
