@@ -96,15 +96,13 @@ def open_table(
         is_all = len(beginning) < BEGINNING
         separator, quotes, *layout = _dialect(beginning, is_all, quotes, column, name)
         rows = _rows(chain(beginning, lines), separator, quotes, name, True, layout)
-        columns = next(rows)
-        yield Table(name, columns, *_columns(columns, column, name), separator, quotes, rows)
+        yield Table(name, next(rows), *_columns(layout[0], column, name), separator, quotes, rows)
 
 
 def _dialect(
     beginning: list[str], is_all: bool, quotes: str | None, column: str, name: str
 ) -> tuple[str, str, list[str], int]:
-    """The separator, the kind of quotes, and the `_layout`: the first that fit. If none does, the
-    error of those that came farthest."""
+    """The first separator, quotes and `_layout` that fit; else the error that came farthest."""
     failures = []
     for kind, separator in product([quotes] if quotes else QUOTES[:2], ",\t;"):
         rows, columns, named = _rows(beginning, separator, kind, name, is_all), [], None

@@ -50,9 +50,7 @@ def test_what_is_dropped_with_a_warning(write, caplog):
     assert "2 of 11 reviews are rated between 4 and 7" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "cell", [*sorted(STR_NA_VALUES)[1:], "#NAME?", "[deleted]", "[removed]", " NA "]
-)
+@pytest.mark.parametrize("cell", [*sorted(STR_NA_VALUES)[1:], "#NAME?", "[removed]", " NA "])
 def test_cells_that_say_there_is_no_text(write, caplog, cell):
     path = write(f"review,label\n{cell},1\n{cell} film,1\nbad,0\ngood,{cell}\n")
     assert load_reviews(path)["review"].tolist() == [f"{cell} film", "bad"]
