@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from sentiment_helpers.features import CorpusTransformer
 from sentiment_helpers.files import path_of, resolve, written_whole
 from sentiment_helpers.metrics import Scores, evaluate
-from sentiment_helpers.reviews import EMPTY, UNDECIDED, UNREADABLE, Labels
+from sentiment_helpers.reviews import EMPTY, NO_TEXT, UNDECIDED, UNREADABLE, Labels
 from sentiment_helpers.saving import CheckpointError, load
 from sentiment_helpers.tables import PART_ROWS, ReviewFileError, open_table
 
@@ -117,7 +117,7 @@ def score_partition(
     column: str = "review",
 ) -> pd.DataFrame:
     """A copy of `table` with two more columns: `probability` (of positive, float64) and
-    `prediction` (Int64: 0 or 1), both missing where the review is missing or blank.
+    `prediction` (Int64: 0 or 1), both missing where the review is empty (see `NO_TEXT`).
 
     A cluster can send this function to its workers; each process loads a file `model` once.
     `CheckpointError` if it cannot (see `load`). `ValueError` if `table` has no or several columns
@@ -136,10 +136,10 @@ def score_partition(
 
 
 def score_texts(model: ClassifierMixin, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Probabilities (N,) float64 of the positive class, NaN for blank texts; and counts: "scored"
+    """Probabilities (N,) float64 of the positive class, NaN for empty texts; and counts: "scored"
     texts; for models of this package also their "words", the "known" ones, and the texts
     "without_known_word". `CheckpointError` if a probability is not finite."""
-    scored = [place for place, text in enumerate(texts) if text.strip()]
+    scored = [place for place, text in enumerate(texts) if text.strip() not in NO_TEXT]
     probabilities, counts = np.full(len(texts), np.nan), {"scored": len(scored)}
     if scored:
         inputs = [texts[place] for place in scored]
