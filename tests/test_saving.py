@@ -41,7 +41,6 @@ GLOVE = Glove("tiny", ["good", "film", "bad", "dull", "not"], VECTORS)
 NUMBERS = {
     "max_epochs": np.int8(2), "lr": np.float32(0.02), "batch_size": np.int32(16),
     "max_norm": np.float64(np.inf), "random_state": np.int64(3), "verbose": np.bool_(False),
-    "class_weight": {np.int64(0): 0.5, 1: np.float32(2)},
 }  # fmt: skip
 
 
@@ -95,8 +94,8 @@ def test_exactly_the_same_model(kind, device, same, tmp_path, setting):
     expected = old.get_params() | {"device": "auto"}
     expected |= {"embeddings": None} if kind is WordBiRNNClassifier else {}
     assert new.get_params() == expected
-    values = [*new.class_weight, *new.class_weight.values(), *new.get_params().values()]
-    assert {type(value) for value in values} <= {int, float, bool, str, dict, type(None)}
+    values = new.get_params().values()
+    assert {type(value) for value in values} <= {int, float, bool, str, type(None)}
     assert new.history_.equals(old.history_)
     kept = (*old.kept, "best_epoch_", "stopped_", "title")
     assert all(np.array_equal(getattr(new, name), getattr(old, name)) for name in kept)
@@ -170,7 +169,6 @@ CHANGES = {
         (put("parameters", "dropout", value=1.5), r"dropout is 1\.5"),
         (put("parameters", "cell_type", value="os"), "cell_type is 'os'"),
         (put("parameters", "optimizer", value="lion"), "optimizer is 'lion'; it must be one"),
-        (put("parameters", "class_weight", value="heavy"), "class_weight"),
         (put("parameters", "more", value=1), "unexpected keyword"),
         (put("found", "n_features_in_", value=10**9), NOT_THOSE),
         (put("found", "trained_"), "'trained_' is missing"),
