@@ -18,12 +18,11 @@ _here, _setting = local(), Lock()  # of `one_thread`
 
 class Rows(NamedTuple):
     """Inputs (N, …) and labels (N,) float32 of 0 and 1; perhaps lengths (N,) int64 on the CPU: how
-    many leading columns are no padding; and weights (N,) float32 of the rows in the loss."""
+    many leading columns are no padding."""
 
     inputs: Tensor
     labels: Tensor
     lengths: Tensor | None = None
-    weights: Tensor | None = None
 
     def batches(self, batch_size: int, order: Generator) -> Iterator["Rows"]:
         """All rows, in batches and in a new order. Rows of similar lengths are together."""

@@ -37,14 +37,22 @@ def sentence(error: Exception) -> str:
 def project_folder() -> Path:
     """The folder with `data/` and `models/`: the checkout, or else the current folder."""
     checkout = Path(__file__).resolve().parents[1]
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    return checkout if (checkout / "notebooks/1_stacked_birnn.ipynb").is_file() else Path.cwd()
+
+
+def path_of(written: str | os.PathLike) -> Path:
+    """What a user wrote, as a path: "~/x" is in the home folder, "./~/x" and "~x" are not."""
+    path = Path(written)
+    if path.parts[:1] != ("~",):
+        return path
+    return Path(os.path.expanduser(path)) if str(written)[0] == "~" else path.absolute()
 
 
 def resolve(path: str | os.PathLike) -> Path:
     """`path`, or the same path in `project_folder()` if only that exists."""
-    path = Path(path).expanduser()
+    path = path_of(path)
     below = project_folder() / path
-    return below if below.exists() and not path.exists() else path
+    return below if os.path.exists(below) and not os.path.exists(path) else path
 
 
 def find_or_download(
@@ -73,9 +81,11 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary file, which replaces `path` when the block ends and all bytes are on disk. If the
     block raises, `path` stays as it was; a killed process leaves a hidden ".NAME.….part". The
     target of a link is replaced, and permissions stay. `OSError` if `path` cannot be written."""
-    if Path(path).exists() and not Path(path).is_file():
+    if path_of(path).parts[:1] == ("~",):
+        raise OSError(f"{path}: the home folder is unknown: set HOME, or write the whole path")
+    place = Path(os.path.realpath(path_of(path)))
+    if place.exists() and not place.is_file():
         raise OSError(f"{path} is not a regular file: give the name of a file to write")
-    place = Path(os.path.realpath(path))
     temporary = place.with_name(f".{place.name[:40]}.{uuid4().hex}.part")  # 255 bytes at most
     try:
         if not place.parent.exists():  # if it is a file, writing below it says so

@@ -1,5 +1,6 @@
 """Loads GloVe word vectors as one read-only table (Pennington et al. 2014)."""
 
+import glob
 import hashlib
 import io
 import os
@@ -14,7 +15,6 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pyarrow
 from pyarrow import compute, parquet
 
@@ -64,8 +64,9 @@ class Glove:
         return self  # it never changes, so scikit-learn's clone may share it
 
     def __reduce__(self):
-        pickled = Glove, (self.name, self.words, np.asarray(self.vectors))
-        return (_reopened, (self.source,)) if self.source else pickled
+        if self.source:  # the cache's name says which table the file held
+            return _reopened, (self.source, str(self.vectors.filename))
+        return Glove, (self.name, self.words, np.asarray(self.vectors))
 
     def __repr__(self) -> str:
         return f"Glove({self.name!r}: {self.vectors.shape[0]:,} words × {self.vectors.shape[1]})"
@@ -94,7 +95,7 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
 
 
 @lru_cache(maxsize=2)
-def _reopened(source: str) -> Glove:
+def _reopened(source: str, cache: str) -> Glove:
     """The one copy that all unpickled objects of a process share."""
     return load_glove(source)
 
@@ -106,16 +107,20 @@ def _open(source: Path, name: str | None = None) -> Glove:
     stat, folder, title = source.stat(), source.parent, f"{name}.txt" if name else source.name
     if not os.access(folder, os.W_OK):  # such as a read-only data set
         whole_path = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
-        folder = Path(pooch.os_cache("sentiment-helpers")) / whole_path
-    vectors, words = (folder / f"{title}.{kind}" for kind in ("float32", "words"))
-    # All that the cache depends on: a file that was replaced has another stamp.
+        caches = resolve(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+        folder = caches / "sentiment-helpers" / whole_path
     stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
-    is_cached = vectors.exists() and words.exists()
-    found, *known = words.read_text("utf-8").split("\n") if is_cached else [""]
-    if found != stamp:
+    # A file that was replaced has a new cache: Windows would not replace one that is open.
+    key = hashlib.sha256(stamp.encode()).hexdigest()[:16]
+    words, vectors = (folder / f"{title}.{key}.{kind}" for kind in ("words", "float32"))
+    if not words.exists() or not vectors.exists():
         with written_whole(vectors) as new_vectors, written_whole(words) as new_words:
             known = _parse(source, title if name else "", new_vectors)
-            new_words.write_text("\n".join([stamp, *known]), "utf-8", newline="\n")
+            new_words.write_text("\n".join(known), "utf-8", newline="\n")
+        for old in {*folder.glob(f"{glob.escape(title)}.{'[0-9a-f]' * 16}.*")} - {words, vectors}:
+            with suppress(OSError):
+                old.unlink()
+    known = words.read_text("utf-8").split("\n")
     table = np.memmap(vectors, np.float32, "r").reshape(len(known), -1)
     return Glove(name or source.stem, known, table, name or os.fspath(source.resolve()))
 

@@ -21,6 +21,9 @@ MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
 EMPTY, UNREADABLE = "empty", "without a readable label"
 UNDECIDED = "rated between 4 and 7"
 _NUMBER = re.compile(r"-?[0-9]+\.?[0-9]*")
+# Cells without a text: `pandas.read_csv`'s missing ones, Excel's error, what Reddit has deleted.
+NO_TEXT = {*"#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None".split()}
+NO_TEXT |= {"", "#N/A N/A", "n/a", "nan", "null", "#NAME?", "[deleted]", "[removed]"}
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +53,9 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
         reviews = _from_folder(path, options.get("encoding", "utf-8"))
     else:
         reviews = _from_table(path, options)
-    labels = reviews["label"].astype(object).mask(reviews["review"].str.strip() == "", EMPTY)
+    labels = (
+        reviews["label"].astype(object).mask(reviews["review"].str.strip().isin(NO_TEXT), EMPTY)
+    )
     kept = labels.isin([0, 1])
     for reason, count in labels[~kept].value_counts().items():
         _log.warning("%d of %d reviews are %s: dropped", count, len(reviews), reason)
@@ -73,10 +78,11 @@ class Labels:
 
     def read(self, reviews: Iterable[str], labels: Iterable[str]) -> list[int | str]:
         """For each row 1, 0, `UNDECIDED`, `UNREADABLE` or, without a review, `EMPTY`."""
-        texts = [label.strip().lower()[:40] for label in labels]
-        rows = list(zip(map(str.strip, reviews), texts, strict=True))
-        self.counts.update(text for review, text in rows if review and text)
-        return [self._label(text) if review else EMPTY for review, text in rows]
+        labels = ("" if label.strip() in NO_TEXT else label.strip().lower() for label in labels)
+        texts = [re.sub("(?<=[0-9]),(?=[0-9])", ".", label[:40]) for label in labels]  # 8,5
+        rows = list(zip((review.strip() not in NO_TEXT for review in reviews), texts, strict=True))
+        self.counts.update(text for there, text in rows if there and text)
+        return [self._label(text) if there else EMPTY for there, text in rows]
 
     def error(self) -> str:
         """Why the labels that were read are not understood; "" if they are, or there are none."""

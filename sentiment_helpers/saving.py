@@ -70,8 +70,10 @@ def load(path: str | os.PathLike) -> ClassifierMixin:
             raise ValueError(f"sentiment_helpers.save did not write it; for a state_dict, {advice}")
         if (version := content.get("version")) != HEADER["version"]:
             known = f"it has format version {version!r:.80}, and {HEADER['version']} is read"
-            advice = "use the version of sentiment_helpers that wrote it"
-            raise ValueError(f"{known}: train and save the model again, or {advice}")
+            age = "older " if type(version) is int else ""
+            advice = f"train and save the model again, or use the {age}version that wrote it"
+            is_newer = age and version > HEADER["version"]
+            raise ValueError(f"{known}: {'update sentiment_helpers' if is_newer else advice}")
         return _model(content)
     except pickle.UnpicklingError:
         reason = "it is damaged, or holds more than tensors and plain values"
@@ -80,6 +82,8 @@ def load(path: str | os.PathLike) -> ClassifierMixin:
     except Exception as error:  # bytes and values of the wrong kind fail in many ways
         reason = getattr(error, "strerror", None) or str(error) or "it is damaged"
         reason = reason.split(". In PyTorch")[0]  # what follows is advice to trust the file
+    if place.parent.name == "models" and not os.path.exists(place):
+        reason += "; the project's models are in its repository, not in the installed package"
     raise CheckpointError(f"{fails}: {reason:.400}")
 
 

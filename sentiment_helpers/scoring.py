@@ -20,9 +20,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 
 from sentiment_helpers.features import CorpusTransformer
-from sentiment_helpers.files import resolve, written_whole
+from sentiment_helpers.files import path_of, resolve, written_whole
 from sentiment_helpers.metrics import Scores, evaluate
-from sentiment_helpers.reviews import EMPTY, UNDECIDED, UNREADABLE, Labels
+from sentiment_helpers.reviews import EMPTY, NO_TEXT, UNDECIDED, UNREADABLE, Labels
 from sentiment_helpers.saving import CheckpointError, load
 from sentiment_helpers.tables import PART_ROWS, ReviewFileError, open_table
 
@@ -117,7 +117,7 @@ def score_partition(
     column: str = "review",
 ) -> pd.DataFrame:
     """A copy of `table` with two more columns: `probability` (of positive, float64) and
-    `prediction` (Int64: 0 or 1), both missing where the review is missing or blank.
+    `prediction` (Int64: 0 or 1), both missing where the review is empty (see `NO_TEXT`).
 
     A cluster can send this function to its workers; each process loads a file `model` once.
     `CheckpointError` if it cannot (see `load`). `ValueError` if `table` has no or several columns
@@ -136,10 +136,10 @@ def score_partition(
 
 
 def score_texts(model: ClassifierMixin, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Probabilities (N,) float64 of the positive class, NaN for blank texts; and counts: "scored"
+    """Probabilities (N,) float64 of the positive class, NaN for empty texts; and counts: "scored"
     texts; for models of this package also their "words", the "known" ones, and the texts
     "without_known_word". `CheckpointError` if a probability is not finite."""
-    scored = [place for place, text in enumerate(texts) if text.strip()]
+    scored = [place for place, text in enumerate(texts) if text.strip() not in NO_TEXT]
     probabilities, counts = np.full(len(texts), np.nan), {"scored": len(scored)}
     if scored:
         inputs = [texts[place] for place in scored]
@@ -184,18 +184,18 @@ def _written(source: str, destination: str, encoding: str, overwrite: bool) -> I
     another file without `overwrite`, even one that appears meanwhile."""
 
     def check() -> None:
-        if os.path.isfile(destination) and not overwrite:
+        if there != 1 and os.path.isfile(there) and not overwrite:
             raise FileExistsError(f"{destination} exists: give --force (overwrite=True)")
 
     if destination == "-" and not hasattr(sys.stdout, "buffer"):  # a notebook's takes only text
         return (yield sys.stdout)
     given = 0 if source == "-" else resolve(source)
-    there = 1 if destination == "-" else destination
+    there = 1 if destination == "-" else path_of(destination)
     with suppress(OSError):  # there is no such output yet
         if os.path.isfile(there) and os.path.samefile(given, there):
             raise ReviewFileError("the output is the input: give the output another name")
     check()
-    target = nullcontext(there) if there in (1, os.devnull) else written_whole(there)
+    target = nullcontext(there) if destination in ("-", os.devnull) else written_whole(destination)
     with target as place, open(place, "wb", closefd=place != 1) as raw:
         # Without a name and a time in it: the same rows give the same bytes.
         binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if destination.endswith(".gz") else raw

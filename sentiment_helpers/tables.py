@@ -25,8 +25,8 @@ QUOTES = ("doubled", "escaped", "none")
 MAX_ROW = 2**22  # characters of a cell; a longer one lacks a line end or a quotation mark
 PART_ROWS, MAX_PART = 8192, 2**23  # rows of a part, and its characters, at most
 BEGINNING = 128  # lines that decide the separator and the quotation marks
-_ADVICE = """quote each cell that holds a separator or a line end, and double the quotation marks
-in it; or say that they follow backslashes (quotes="escaped") or are letters (quotes="none")"""
+_ADVICE = """double the quotation marks in a quoted cell; or say that they follow backslashes
+(quotes="escaped") or are letters (quotes="none")"""
 
 
 class ReviewFileError(FileError):
@@ -39,7 +39,7 @@ class Table(NamedTuple):
     """A CSV or tab-separated file of which only the beginning has been read."""
 
     name: str  # of the file, for messages
-    columns: list[str]  # the cells of the first row
+    columns: list[str]  # the cells of the first row, and "" for a column that it does not name
     review: str  # the name among them of the reviews' column
     label: str | None  # the one of the labels' column, if there is any
     separator: str
@@ -48,8 +48,8 @@ class Table(NamedTuple):
 
     def parts(self, max_rows: int = PART_ROWS) -> Iterator[pd.DataFrame]:
         """The rows below the first, in tables of at most `max_rows`, fewer if they are long. Cells
-        are str, exactly as in the file; empty lines are left out. The file is read once, so that
-        no row comes again. `ReviewFileError` where a row is uneven or not text."""
+        are str, exactly as in the file, and "" where Excel left out a row's last ones; empty lines
+        are left out. The file is read once. `ReviewFileError` where a row is uneven or not text."""
         row = next(self.rows, None)
         while row:
             rows, size = [], 0
@@ -77,10 +77,10 @@ def open_table(
 ) -> Iterator[Table]:
     """The table in a file, compressed by gzip or zip or not, or in standard input ("-").
 
-    The beginning decides the separator: the comma, tab or semicolon that separates `column` from
-    the others, with as many cells in each row as in the first. It also decides whether quotation
-    marks inside a quoted cell are doubled or follow a backslash, unless `quotes` says so:
-    "doubled", "escaped", or "none" where all of them are letters. `verbose` shows a progress bar.
+    The beginning decides the separator (comma, tab or semicolon), whether each row has a cell more
+    than the first one (R's row names, or an empty last one), and whether quotation marks inside a
+    quoted cell are doubled or follow a backslash, unless `quotes` says so: "doubled", "escaped", or
+    "none" where all of them are letters. `verbose` shows a progress bar.
 
     Raises:
         ReviewFileError: the file cannot be read, is not text in `encoding` (any that Python
@@ -94,27 +94,39 @@ def open_table(
     with closing(_lines(path, encoding, verbose, name)) as lines:
         beginning = list(islice(lines, BEGINNING))
         is_all = len(beginning) < BEGINNING
-        separator, quotes, review, label = _dialect(beginning, is_all, quotes, column, name)
-        rows = _rows(chain(beginning, lines), separator, quotes, name)
-        yield Table(name, next(rows), review, label, separator, quotes, rows)
+        separator, quotes, *layout = _dialect(beginning, is_all, quotes, column, name)
+        rows = _rows(chain(beginning, lines), separator, quotes, name, True, layout)
+        yield Table(name, next(rows), *_columns(layout[0], column, name), separator, quotes, rows)
 
 
 def _dialect(
     beginning: list[str], is_all: bool, quotes: str | None, column: str, name: str
-) -> tuple[str, str, str, str | None]:
-    """The separator, the kind of quotes, and the names of the two columns: the first that fit. If
-    none does, the error of those that came farthest."""
+) -> tuple[str, str, list[str], int]:
+    """The first separator, quotes and `_layout` that fit; else the error that came farthest."""
     failures = []
     for kind, separator in product([quotes] if quotes else QUOTES[:2], ",\t;"):
         rows, columns, named = _rows(beginning, separator, kind, name, is_all), [], None
         try:
             columns = next(rows, [])
             named = _columns(columns, column, name)
-            deque(rows, 0)
-            return separator, kind, *named
+            layout = _layout(columns, list(rows), *map(columns.index, filter(None, named)))
+            deque(_rows(beginning, separator, kind, name, is_all, layout), 0)
+            return separator, kind, *layout
         except ReviewFileError as error:
             failures.append((named is not None, len(columns), error.line, error))
     raise max(failures, key=lambda failure: failure[:3])[3]
+
+
+def _layout(first: list[str], rows: list[list[str]], *named: int) -> tuple[list[str], int]:
+    """All columns, with R's row names or an empty last one; and the fewest cells of a row: one that
+    ends with its review may be half a row. A separator before a blank belongs to the review."""
+    wide = [row for row in rows if len(row) == len(first) + 1 > 2]
+    if 2 * len(wide) <= len(rows) or all(row[named[0] + 1][:1] == " " for row in wide):
+        return first, min(len(first), max(named[0] + 2, named[-1] + 1))
+    names, is_end = {row[0] for row in wide}, not any(row[-1] for row in wide)
+    if not (is_end and named[0]) and len(names) == len(wide) and all(map(str.isdecimal, names)):
+        return ["", *first], len(first) + 1
+    return [*first, *[""] * is_end], len(first) + is_end
 
 
 def _columns(columns: list[str], column: str, name: str) -> tuple[str, str | None]:
@@ -137,26 +149,31 @@ def _columns(columns: list[str], column: str, name: str) -> tuple[str, str | Non
 
 
 def _rows(
-    lines: Iterable[str], separator: str, quotes: str, name: str, is_all: bool = True
+    lines: Iterable[str], separator: str, quotes: str, name: str, is_all: bool = True, layout=()
 ) -> Iterator[list[str]]:
-    """The rows, each as long as the first; empty lines are none. Unless `lines` are all, the last
-    one may end inside a cell. Lone surrogates, which no text has, mark escaped characters."""
+    """The rows, checked if a `_layout` is given; empty lines are none. Unless `lines` are all, the
+    last one may end inside a cell. Lone surrogates, which no text has, mark escaped characters."""
     csv.field_size_limit(MAX_ROW)
     if quotes == "escaped":
         lines = (line.replace("\\\\", "\udc5c").replace('\\"', "\udc22") for line in lines)
     quoting = csv.QUOTE_NONE if quotes == "none" else csv.QUOTE_MINIMAL
-    reader, width = csv.reader(lines, delimiter=separator, quoting=quoting, strict=True), 0
+    reader, first = csv.reader(lines, delimiter=separator, quoting=quoting, strict=True), []
+    (columns, fewest), advice = layout or ([], 0), _ADVICE
     try:
         for row in filter(None, reader):
             if quotes == "escaped":
                 row = [cell.replace("\udc5c", "\\").replace("\udc22", '"') for cell in row]
-            width = width or len(row)
-            if len(row) != width:
-                raise csv.Error(f"{len(row)} cells, the first row has {width}")
-            yield row
+            ends = columns[:-1] == first and row[-1]  # where other rows end with a separator
+            if first and (ends or not fewest <= len(row) <= len(columns)):
+                what = "separator" if len(row) >= len(columns) else "line end"
+                advice = f"quote each cell that holds a {what}"
+                others = " and the others one more" * (len(columns) > len(first))
+                raise csv.Error(f"{len(row)} cells, the first row has {len(first)}{others}")
+            first, row = (first, row) if first or not layout else (row, columns)
+            yield row + [""] * (len(columns) - len(row))
     except csv.Error as error:
         if is_all or "unexpected end of data" not in str(error):
-            refusal = ReviewFileError(f"{name}: line {reader.line_num}: {error}; {_ADVICE}")
+            refusal = ReviewFileError(f"{name}: line {reader.line_num}: {error}; {advice}")
             refusal.line = reader.line_num
             raise refusal from None
 
@@ -180,9 +197,8 @@ def _lines(path: Path | int, encoding: str, verbose: bool, name: str) -> Iterato
                     yield line.removeprefix("\ufeff") if number == 1 else line
     except (LookupError, UnicodeError) as error:  # text is decoded ahead of the lines
         advice = 'name its encoding, such as utf-16, utf-16-le or cp1252 (encoding="cp1252")'
-        raise ReviewFileError(
-            f"{name}, line {number + 1} or soon after: {error}; {advice}"
-        ) from None
+        where = f"{name}, line {number + 1} or soon after"
+        raise ReviewFileError(f"{where}: {error}; {advice}") from None
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         why = getattr(error, "strerror", None) or f"it is damaged, or has to be unpacked ({error})"
         raise ReviewFileError(f"cannot read {name}: {why}") from None

@@ -3,8 +3,8 @@
 
 import html
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from unicodedata import category, normalize
 
 from nltk.tokenize import NLTKWordTokenizer
 
@@ -33,6 +33,10 @@ _INVISIBLE = re.compile(
     "[\0-\x08\x0e-\x1b\x7f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
+# Unicode's marks, such as the vowels of many scripts; English is spared the search among them.
+_ALL_MARKS = "".join(c for c in map(chr, range(0x300, 0x20000)) if category(c)[0] == "M")
+_MARK = rf"(?:(?![\0-\u02ff])[{_ALL_MARKS}])"
+_LONE_MARKS = re.compile(rf"(?<![^\W\d_])(?<!{_MARK}){_MARK}++")
 # Windows' characters (cp1252) that were read as Latin-1; what looks like ', - or ...
 _LOOK_ALIKES = {code: bytes([code]).decode("cp1252", "ignore").lower() for code in range(128, 160)}
 _LOOK_ALIKES |= {ord(one): "'" for one in "\x91\x92‘’‛´ʹʻʼʽˈˊˋ՚′‵ꞌ＇｀"}
@@ -40,14 +44,14 @@ _LOOK_ALIKES |= {0x2010: "-", 0x2011: "-", 0x2026: "..."}
 # What each contraction has: an apostrophe, or it is one of Treebank's six fused words.
 CONTRACTION = re.compile("'|cannot|gimme|gonna|gotta|lemme|wanna")
 MAX_WORD = 1000  # characters; a longer piece is no word, and can keep Treebank's rules and NFC busy
-# Letters, with hyphens and apostrophes inside; nothing that touches a digit.
-WORD = re.compile(r"(?<![^\W_])[^\W\d_]++(?:['-][^\W\d_]++)*+(?!\d)")
-# Letters and digits, with hyphens and apostrophes inside; what Treebank's rules split off ("n't",
-# "'s"); marks that carry feeling.
-TOKEN = re.compile(r"(?:(?<!\S)'|(?<![^\W_]))[^\W_]++(?:['-][^\W_]++)*+|[!?]")
+# Letters and their marks, with hyphens and apostrophes inside; nothing that touches a digit.
+_RUN, _START = rf"[^\W\d_]++(?:{_MARK}++[^\W\d_]*+)*+", rf"(?<![^\W_])(?<!{_MARK})"
+WORD = re.compile(rf"{_START}{_RUN}(?:['-]{_RUN})*+(?!\d)")
+# The same with digits; what Treebank's rules split off ("n't", "'s"); signs that carry feeling.
+TOKEN = re.compile(rf"(?:(?<!\S)'|{_START}){_RUN}(?:['-]{_RUN})*+|[!?]".replace(r"\d", ""))
 treebank = NLTKWordTokenizer()
 # NLTK 3.10.1's rules for opening quotes and dashes, so that older releases find the same words.
-_OPENING = re.compile(r"(?i)(?<!\w)'(?!(?:re|ve|ll|m|t|s|d|n)\b)(?=\w)")
+_OPENING = re.compile(rf"(?i)'(?<!\w')(?<!{_MARK}')(?!(?:re|ve|ll|m|t|s|d|n)\b)(?=\w)")
 treebank.STARTING_QUOTES = [*treebank.STARTING_QUOTES[:-1], (_OPENING, "' ")]
 treebank.PUNCTUATION = [(re.compile("[\u2012-\u2015]"), r" \g<0> "), *treebank.PUNCTUATION]
 
@@ -112,9 +116,10 @@ def split_contraction(piece: str) -> str:
 
 
 def straighten(piece: str) -> str:
-    """A piece as it looks: nothing invisible in it, so that letters beside a space without a width
-    are one word; accents composed (NFC); apostrophes straight, or "don’t" loses its negation."""
+    """A piece as it looks: nothing invisible in it; accents composed (NFC), the dot of "İ" gone;
+    apostrophes straight, or "don’t" loses its negation."""
     if not (piece.isascii() and piece.isprintable()):
         piece = _INVISIBLE.sub("", piece).translate(_LOOK_ALIKES)
-        piece = unicodedata.normalize("NFC", piece) if len(piece) <= MAX_WORD else piece
+        piece = normalize("NFC", piece) if len(piece) <= MAX_WORD else piece
+        piece = _LONE_MARKS.sub("^", piece.replace("i\u0307", "i"))
     return piece.replace("`", "'")

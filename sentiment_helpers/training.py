@@ -126,8 +126,7 @@ def fit(network: nn.Module, train: Rows, valid: Rows, *, patience=2, **settings)
 def measure(network: nn.Module, rows: Rows) -> tuple[dict[str, float], np.ndarray]:
     """Figures of `rows` by name, only a loss where it is not finite; and probabilities (N,)."""
     logits = predict_logits(network, rows.inputs, rows.lengths)
-    loss = binary_cross_entropy_with_logits(logits, rows.labels, rows.weights).item()
-    loss /= 1 if rows.weights is None else rows.weights.mean().item()
+    loss = binary_cross_entropy_with_logits(logits, rows.labels).item()
     labels = rows.labels.cpu().numpy()
     probabilities = logits.cpu().to(torch.float64).sigmoid().numpy()
     figures = evaluate(labels, probabilities)._asdict() if math.isfinite(loss) else {}
@@ -223,5 +222,5 @@ def _groups(network: nn.Module, lr: float, embedding_lr: float | None) -> list[d
 
 
 def _label_losses(network: nn.Module, batch: Rows) -> Tensor:
-    given = batch.labels, batch.weights
-    return binary_cross_entropy_with_logits(network(batch.inputs), *given, reduction="none")
+    logits = network(batch.inputs)
+    return binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")

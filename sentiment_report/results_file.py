@@ -4,14 +4,13 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from sentiment_helpers.files import FileError, written_whole
+from sentiment_helpers.files import FileError, path_of, written_whole
 
 _log = logging.getLogger(__name__)
 
@@ -33,11 +32,11 @@ class ResultsFile(NamedTuple):
     def read(self, path: str | os.PathLike) -> pd.DataFrame:
         """A row for each result, in `columns`. Empty, with a logged message, if there is no such
         file; `FileError` if it is another one, or on other `data`."""
-        if not Path(path).exists():
-            _log.warning("%s is not there: `make %s` writes it", Path(path).name, self.target)
+        if not path_of(path).exists():
+            _log.warning("%s is not there: `make %s` writes it", path_of(path).name, self.target)
             return pd.DataFrame(columns=self.columns)
         try:
-            content = json.loads(Path(path).read_text("utf-8"))
+            content = json.loads(path_of(path).read_text("utf-8"))
             if content["data"] != self.data:
                 raise ValueError
             rows = [[result[name] for name in self.columns] for result in content["results"]]
@@ -50,7 +49,7 @@ class ResultsFile(NamedTuple):
         """Call `train(one)`, which gives a list of results, for each of the `planned` parameters
         that the file has no result of, in parallel on all cores. The file is written after each
         one. Errors as in `read` and `write`."""
-        done = self.read(path).to_dict("records") if Path(path).exists() else []
+        done = self.read(path).to_dict("records") if path_of(path).exists() else []
         finished = [{name: one[name] for name in planned[0]} for one in done]
         self.write(path, done)  # fails now, not after the first training
         jobs = [delayed(train)(one) for one in planned if one not in finished]

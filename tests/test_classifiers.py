@@ -13,7 +13,6 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from sentiment_helpers import (
-    BagClassifier,
     BiRNNClassifier,
     WordBiRNNClassifier,
     load_glove,
@@ -108,7 +107,7 @@ def test_trainings_in_threads_do_not_disturb_each_other(kind, glove):
 
 @kinds
 def test_settings_of_pytorch_change_nothing(kind, glove, setting):
-    classifier, X, y = quick(kind, glove, class_weight="balanced")
+    classifier, X, y = quick(kind, glove)
     found = []
     for block in (nullcontext, setting):
         with block():
@@ -142,32 +141,6 @@ def test_copies_share_the_vectors():
     assert (copies[0].predict_proba(ids) == fitted.predict_proba(ids)).all()
 
 
-def test_balanced_classes_count_as_repeated_rows():
-    """Nine rows of one class for each of the other, in training and in validation; and as weights
-    by label do, but for a factor."""
-    X, y = make_data()
-    rare, common = np.flatnonzero(y == "good")[:10], np.flatnonzero(y == "bad")
-    rows = np.concatenate([rare[:5], common[:45]])
-    valid = np.concatenate([rare[5:], common[5:14]])  # five for nine: not as in training
-    choices = {"dropout": 0.0, "optimizer": "sgd", "lr": 0.5, "max_epochs": 3, "batch_size": 1000}
-    choices |= {"max_norm": np.inf}
-
-    def trained(class_weight, times):
-        sides = [np.repeat(part, np.where(y[part] == "good", times, 1)) for part in (rows, valid)]
-        (inputs, labels), validation = [(X[part], y[part]) for part in sides]
-        classifier = BiRNNClassifier(**QUICK | choices, class_weight=class_weight)
-        classifier.fit(inputs, labels, validation=validation)
-        history = classifier.history_[["train_loss", "valid_loss"]].to_numpy()
-        return history, weights(classifier).numpy()
-
-    for found, expected in zip(trained("balanced", 1), trained(None, 9), strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    by_label = trained({"good": 5.0, "bad": 5 / 9}, 1)
-    for found, expected in zip(trained("balanced", 1), by_label, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert np.abs(trained(None, 1)[0] - by_label[0]).max() > 0.1
-
-
 WHOLE, REAL = [0, -1, 2.5, "3", None, True, 10**400], [0, -1, NAN, "x", None, True, 10**400]
 SHARE = [-0.1, 1.0, NAN, "a", True]
 WRONG = {
@@ -181,10 +154,6 @@ WRONG = {
     "optimizer": ["lion", "Adam", "", None, 5, ["adam"]], "embeddings": ["glove.6B.50d", None],
     "skip_connections": ["no", 1], "shortcut": ["no", None], "verbose": ["loud", 0],
     "device": ["gpu", "xla", *(["cuda"] if not torch.cuda.is_available() else [])],
-    "class_weight": [
-        "heavy", True, 2.0, {"good": 1.0, "fine": 2.0},
-        *({"good": 1.0, "bad": value} for value in (0, -1, NAN, INFINITY)),
-    ],
 }  # fmt: skip
 
 

@@ -120,7 +120,18 @@ def test_paths_are_found_below_the_project(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     assert files.resolve("notebooks") == files.Path("notebooks")
     monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "p" / "files.py"))
+    (tmp_path / "site-packages" / "notebooks").mkdir(parents=True)
     assert files.project_folder() == tmp_path
+
+
+@pytest.mark.parametrize("written", ["~/x", "~", "./~/x", "~x", "~$x/y"])
+def test_a_tilde_is_read_and_written_alike(tmp_path, monkeypatch, written):
+    below = f"home{written[1:]}" if written in ("~", "~/x") else written
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with files.written_whole(f"{written}/y") as temporary:
+        temporary.write_text("one")
+    assert files.resolve(files.resolve(f"{written}/y")).samefile(tmp_path / below / "y")
 
 
 def test_a_message_is_one_line_whatever_it_quotes():

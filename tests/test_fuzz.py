@@ -38,6 +38,7 @@ from sentiment_helpers import (
 )
 from sentiment_helpers import files as files_module
 from sentiment_helpers.glove import GloveFileError
+from sentiment_helpers.reviews import NO_TEXT
 from sentiment_helpers.saving import CheckpointError
 from sentiment_helpers.tables import ReviewFileError, open_table
 
@@ -161,7 +162,7 @@ def check_scored(source, out, report, encoding):
     assert scored.columns == [*table.columns, "probability", "prediction"]
     assert [row[:-2] for row in back] == rows
     place = table.columns.index(table.review)
-    there = [bool(row[place].strip()) for row in rows]
+    there = [row[place].strip() not in NO_TEXT for row in rows]
     assert [bool(row[-2] and row[-1]) for row in back] == there
     assert (report.rows, report.scored) == (len(there), sum(there))
     return [table.columns, *rows]

@@ -15,7 +15,7 @@ PARTS = (
     "wanna Can not can\0not n't DON'T 's' it’s s'm' 'ta 'tis d'ye more'n ll a b. Good well-made "
     "<br /> < <a > <!-- --> &amp;lt; &#39; &amp;amp;#39; &quot; &nbsp; & &#0; \0 \ud800 \udc00 "
     "İ ı gımme Σ ΟΣ' ſ 'tiſ K é e\u0301 \u0301\u0323 \u0344 中 ٣ \u00ad \u200b \u034f \ufe0f \x7f "
-    "\x92 \x93 \x94 \x97 \x8c don\x92t \u02bc \uff07 \u2011 \u1fef \u037e"
+    "\x92 \x93 \x94 \x97 \x8c don\x92t \u02bc \uff07 \u2011 \u1fef \u037e हिन्दी צִ'ק q\u0323 1\u20e3"
 ).split(" ")
 SPACE = st.sampled_from("  \t\n\r\x0b\x1c\x85\xa0\u2028\u3000")
 PART = st.sampled_from(PARTS) | SPACE | st.text(st.characters(), max_size=2)

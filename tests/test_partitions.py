@@ -42,20 +42,22 @@ def test_a_copy_with_two_more_columns(table):
     assert [*map(str, scored.dtypes[-2:])] == [*map(str, none.dtypes[-2:])] == ["float64", "Int64"]
 
 
-def test_a_model_file_that_is_replaced(table, tmp_path):
+def test_a_model_file_that_is_replaced(table, tmp_path, monkeypatch):
     """It is loaded once, and again where it holds another model, of the same size and date."""
     models = [load(MODEL), load(MODEL)]
     with torch.no_grad():
         next(models[1][-1].network_.parameters()).mul_(-1)
-    scored, path, stamp = [], tmp_path / "mine.pt", (1e9, 1e9)
-    for model in models:
-        save(model, path)
-        os.utime(path, stamp)
+    scored, path = [], Path("mine.pt")
+    for model, folder in zip([*models, models[0]], ["one", "one", "two"], strict=True):
+        save(model, new := tmp_path / folder / "new.pt")
+        monkeypatch.chdir(new.parent)
+        os.utime(new, (1e9, 1e9))
+        new.replace(path)
         count = scoring._kept.cache_info().misses
         scored.append([score_partition(table, path)["probability"] for _ in range(2)])
         assert scoring._kept.cache_info().misses == count + 1
         assert (scored[-1][1] == scored[-1][0]).all()
-    assert (scored[0][0] != scored[1][0]).any()
+    assert [one[0].equals(scored[0][0]) for one in scored] == [True, False, True]
 
 
 def test_refused(table):

@@ -6,6 +6,7 @@ import tarfile
 import numpy as np
 import pandas as pd
 import pytest
+from pandas._libs.parsers import STR_NA_VALUES
 
 from sentiment_helpers import files, load_reviews, split_reviews
 from sentiment_helpers import reviews as module
@@ -53,6 +54,15 @@ def test_what_is_dropped_with_a_warning(write, caplog):
     table = load_reviews(write("rating,review\n" + rows + "9, \n"))
     assert table["label"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert "2 of 11 reviews are rated between 4 and 7" in caplog.text
+
+
+@pytest.mark.parametrize("cell", [*sorted(STR_NA_VALUES)[1:], "#NAME?", "[removed]", " NA "])
+def test_cells_that_say_there_is_no_text(write, caplog, cell):
+    path = write(f"review,label\n{cell},1\n{cell} film,1\nbad,0\ngood,{cell}\n")
+    assert load_reviews(path)["review"].tolist() == [f"{cell} film", "bad"]
+    assert "1 of 4 reviews are empty" in caplog.text
+    rows = f"good,{cell}\n" * 9 + "good,1\nbad,0\n"
+    assert len(load_reviews(write("review,label\n" + rows))) == 2
 
 
 def test_how_a_file_is_written(write):
@@ -107,7 +117,9 @@ def test_refused(write, content, says):
         ),
         ("rating", "8/10 2/10", "rating holds '8/10',"),
         ("rating", "1 2 3 4 5 5.0 4 3 2 1", "no rating of 10 is above 5: convert them to a scale"),
+        ("rating", '1 2 3 4 5 "4,5" 4 3 2 1', "no rating of 10 is above 5"),
         ("rating", "1 2 3 4 5 5.5 4 3 2 1", ""),
+        ("rating", '"8,5" "2,5"', ""),
         ("label", "0 1 0 1 0 1 0 1 0 7", ""),  # a few among many
         ("label", "pos neg unsup unsup", ""),
         ("label", "1 1 1 1 1 1 1 1 1 ?", ""),

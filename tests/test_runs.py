@@ -136,7 +136,7 @@ def test_parameters_without_a_mistake(files):
         {"REVIEWS": "{here}/good.csv", "TEST_DATA": "{here}/texts.csv", "GLOVE": "{here}/good.csv"},
         {"REVIEWS": "{here}/other.csv", "COLUMN": "Text", "CELL_TYPE": "GRU", "LR": 1},
         {"REVIEWS": "{here}/folder", "TEST_DATA": TABLE, "REPORT_CELL_TYPE": "Rnn"},
-        {"REVIEWS": "{here}/reviews.tar.gz", "CLASS_WEIGHT": "balanced"},
+        {"REVIEWS": "{here}/reviews.tar.gz", "OPTIMIZER": "sgd"},
         {"REVIEWS": "aclImdb", "GLOVE": "glove.6B.300d"},
     ):
         run = start(**{name: filled(value, files) for name, value in changes.items()})

@@ -116,18 +116,21 @@ def test_what_is_counted(model, tmp_path):
     rows = [
         ("9", "good film"), ("2.0", "bad film zzzz"), ("5", "dull"), ("6", "fine"), ("4.5", "so"),
         ("", "good"), ("ten", "good"), ("9", "zzzz qqqq"), ("9", ""), ("1", "  "), ("ten", ""),
+        ("9", "NA"), ("1", " #NAME? "), ("", "[deleted]"), ("1", "null"),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["rating", "review"])
     table.to_csv(tmp_path / "in.csv", index=False)
     report = score_csv(model, tmp_path / "in.csv")
-    assert (report.rows, report.scored, report.empty) == (11, 8, 3)
+    assert (report.rows, report.scored, report.empty) == (15, 8, 7)
+    scored = score_partition(pd.read_csv(tmp_path / "in.csv"), model)  # some cells are NaN now
+    assert scored["prediction"].isna().sum() == scored["probability"].isna().sum() == 7
     assert report.without_known_word == 2  # "so" is a stop word
     assert report.known_words == 8 / 11
     assert (report.undecided, report.unreadable) == (3, 2)
     p = model.predict_proba(["good film", "bad film zzzz", "zzzz qqqq"])[:, 1]
     assert report.scores == pytest.approx(evaluate([1, 0, 1], p), abs=1e-6)
     assert str(report).startswith(
-        "11 rows: 8 scored, 3 rated between 4 and 7, 2 without a readable label, 3 empty, 2 "
+        "15 rows: 8 scored, 3 rated between 4 and 7, 2 without a readable label, 7 empty, 2 "
         "without a known word; 72.7% of the words known\nloss "
     )
     assert f"\nloss {report.scores.loss:.4f}, accuracy" in str(report)
@@ -152,18 +155,18 @@ def test_an_output_that_is_there(model, rated_file, tmp_path, monkeypatch):
     out, really = tmp_path / "out.csv", scoring.score_texts
     write = out.write_text
     monkeypatch.setattr(scoring, "score_texts", lambda *a: write("precious") and really(*a))
-    for _ in range(2):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in (out, out, "~/out.csv"):
         with pytest.raises(FileExistsError, match="exists: give --force"):
-            score_csv(model, rated_file, out)
+            score_csv(model, rated_file, path)
         assert out.read_text() == "precious"
         assert list(tmp_path.iterdir()) == [out]
     (tmp_path / "link.csv").symlink_to(out)
     score_csv(model, rated_file, tmp_path / "link.csv", overwrite=True)
-    assert (tmp_path / "link.csv").is_symlink()
     assert out.read_text().startswith("url\trating\treview\tprobability")
     (tmp_path / "same.csv").symlink_to(rated_file)
     with pytest.raises(ReviewFileError, match="is the input"):
-        score_csv(model, rated_file, tmp_path / "same.csv", overwrite=True)
+        score_csv(model, rated_file, "~/same.csv", overwrite=True)
 
 
 def test_a_late_row_that_is_uneven(model, tmp_path):

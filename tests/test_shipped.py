@@ -40,9 +40,10 @@ def reviews(monkeypatch):
     return reviews
 
 
-def test_each_network_and_seed_once_and_resumed(started, reviews, tmp_path):
+def test_each_network_and_seed_once_and_resumed(started, reviews, tmp_path, monkeypatch):
     path, read = tmp_path / "seeds.json", shipped.SEEDS_RESULTS.read
-    main(["seeds", str(path)])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    main(["seeds", "~/seeds.json"])
     assert [one["random_state"] for one in started] == [1, 1, 2, 2, 3, 3]
     table = read(path)
     names = ("bag", "plain", "plain + bag", "skip", "skip + bag")

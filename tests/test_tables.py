@@ -121,6 +121,11 @@ def test_columns(write, header, column, review, label):
         ('review\n"good\nfilm"\n"bad" film\n', "line 4: ',' expected"),
         ('review,x\n"good",1\n"open,2\nx,3\n', "line 4: unexpected end of data"),
         ('x\treview\n1\t"Up" is a film\n', r'line 2: .* letters \(quotes="none"\)$'),
+        ("review,label\ngood, film,1\nbad, film,0\n", "line 2: 3 .* holds a separator$"),
+        ("id,review\n1,good, film\n2,bad, film\n", "line 2: 3 cells, the first row has 2;"),
+        ("review\tnote\ngood\nfilm\tx\n", "line 2: 1 cells, .* holds a line end$"),
+        ("id,review,note\n1,good\nfilm,x\n", "line 2: 2 cells"),
+        ("review,x\n1,good,1\n2,film\n3,so,1\n", "line 3: 2 .* 2 and the others one more;"),
         ('id\treview\n"1"\t"a\tb"\n"2"\t"C:\\"\n"3"\t"say \\"no\\""\n', "line 4"),
     ],
 )
@@ -128,8 +133,28 @@ def test_no_row_is_torn(refuse, content, says):
     refuse(content, says)
 
 
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("review,label,x,y\ngood,1,a,b\nbad,0\nso,1,c\n", ""),  # Excel leaves out empty cells
+        ('"review","label"\n"1","good, but",1\n"7","bad",NA\n', "front"),  # R names its rows
+        ('"review","note"\n"1","good",""\n"2","bad",""\n', "front"),
+        ("x,review\n1,a,good\n2,b,bad\n", "front"),
+        ("review,label\ngood,1,\nbad,0,\n", "end"),
+        ("id,review\n1,good,\n2,bad,\n", "end"),
+    ],
+)
+def test_rows_of_excel_and_r(write, content, columns):
+    for separator in ",\t;":
+        cells = list(csv.reader(io.StringIO(content)))
+        cells[0] = [""] * (columns == "front") + cells[0] + [""] * (columns == "end")
+        path = write(content.replace(",", separator).replace(f"{separator} but", ", but"))
+        assert rows_of(path) == [row + [""] * (len(cells[0]) - len(row)) for row in cells]
+
+
 def test_a_late_row_that_is_uneven(write, refuse, monkeypatch):
     """The beginning decides, wherever it ends; the rest has to keep to it."""
+    refuse("review,x\n" + "so,1,\n" * 200 + "go,od,1\n", "line 202: 3 .* and the others one more;")
     rows = "".join(f'"a\nb; {n}",1\n' for n in range(40))
     for size in range(1, 60, 3):
         monkeypatch.setattr(tables, "BEGINNING", size)

@@ -28,6 +28,9 @@ from sentiment_helpers import clean, many_texts, text
         (f"{'a' * 997}n't {'a' * 998}n't", ["a" * 997, "n't", "a" * 998 + "n't"]),
         ("a film (<sp?) next.<br /><br />> &lt;i&gt;", ["film", "sp", "next"]),
         (f"good&#{'1' * 5000}; &amp;#{'1' * 5000};film", ["good", "film"]),
+        ("FİLM İyi", ["film", "iyi"]),
+        *((word, [word]) for word in "हिन्दी திரைப்படம் ภาพยนตร์ดี فِيلْمٌ סֶרֶט צִ'ק x\u0323y".split()),
+        ("\u0301film 1\u20e3film x\u0323y1 don \u0301t", ["film", "film", "don"]),
         ("", []),
     ],
 )
@@ -38,7 +41,9 @@ def test_clean(review, words):
 @pytest.mark.parametrize("read", [clean, lambda text: list(many_texts.read([text], clean))])
 def test_any_text_is_read_in_time_that_grows_with_its_length(read):
     """These take minutes where a pattern scans a text again from each of its characters."""
-    pieces = "<!-- ' \" a' a. n't & &#1 a- cannot ( &amp; \u0301\u0323 \u02bc \u200d".split()
+    pieces = (
+        "<!-- ' \" a' a. n't & &#1 a- cannot ( &amp; \u0301\u0323 \u02bc \u200d x\u0323".split()
+    )
     for piece in [*pieces, "<a "]:
         assert isinstance(read(piece * 100_000), list)
 

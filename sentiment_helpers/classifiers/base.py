@@ -12,7 +12,6 @@ import torch
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
@@ -36,7 +35,6 @@ CellType = Annotated[str, *CELLS, *map(str.upper, CELLS), *map(str.title, CELLS)
 Pooling = Annotated[str, *POOLINGS]
 Optimizer = Annotated[str, *OPTIMIZERS]
 Schedule = Annotated[str, *SCHEDULES]
-ClassWeight = Annotated[str | dict | None, None, "balanced"]
 
 
 class BinaryClassifier(ClassifierMixin, BaseEstimator):
@@ -80,7 +78,6 @@ class NetworkClassifier(BinaryClassifier):
             weights, bit for bit on one CPU, in any process or thread.
         device: "auto" is CUDA where there is a GPU, otherwise the CPU; or any name PyTorch knows.
         verbose: show a progress bar with each epoch's figures.
-        class_weight: as in scikit-learn; weights the losses, by the training rows if "balanced".
 
     Attributes:
         classes_: the two labels, sorted; the second one is the positive class.
@@ -99,7 +96,6 @@ class NetworkClassifier(BinaryClassifier):
     device: str = "auto"
     verbose: bool = False
     optimizer: Optimizer = "adam"
-    class_weight: ClassWeight = None
 
     reads = ""
     kept = ("n_features_in_", "n_train_", "n_valid_", "n_twin_", "trained_")
@@ -129,12 +125,9 @@ class NetworkClassifier(BinaryClassifier):
         else:
             dtype = self._dtype(validation[0])
             X_valid, y_valid = validate_data(self, *validation, dtype=dtype, reset=False)
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        for weight in weights.tolist():
-            check_range("class_weight", weight, 1e-12, 1e12)
-        weights = torch.tensor(weights, dtype=torch.float32, device=device_of(self.device))
-        network = self._start(X, weights.device)
-        rows = self._rows(X, y, weights), self._rows(X_valid, y_valid, weights)
+        device = device_of(self.device)
+        network = self._start(X, device)
+        rows = self._rows(X, y, device), self._rows(X_valid, y_valid, device)
         changes["description"] = self.title if self.verbose else None
         history = self._train(network, *rows, **self._arguments_of(fit, epochs) | changes)
         if embedding := getattr(network, "embedding", None):  # rounded, as a file holds them
@@ -182,27 +175,24 @@ class NetworkClassifier(BinaryClassifier):
         for name, parameter in signature(type(self)).parameters.items():
             kind, value = parameter.annotation, _plain(getattr(self, name))
             known = (True, False) if kind is bool else getattr(kind, "__metadata__", ())
-            if kind is ClassWeight and isinstance(value, dict):
-                continue  # its labels and weights are checked where it is used
             if known and type(known[0]) in (int, float):
                 check_range(name, value, *known)
             elif known and (type(value), value) not in [(type(one), one) for one in known]:
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name} is {value!r:.80}; it must be one of {choices}")
 
-    def _rows(self, X, y: np.ndarray, weights: Tensor) -> Rows:
-        """Features `X` and labels `y`, with the `weights` (2,) of `classes_`, on their device."""
+    def _rows(self, X, y: np.ndarray, device: torch.device) -> Rows:
+        """Features `X` and labels `y` on a device."""
         unknown = pd.unique(y[~np.isin(y, self.classes_)])[:5]  # not sorted: None has no order
         if len(unknown):
             raise ValueError(f"validation labels {unknown} are not among {self.classes_}")
-        inputs = self._inputs(X, weights.device)
-        labels = torch.tensor(y == self.classes_[1], device=weights.device).long()
-        of_rows = weights[labels] if self.class_weight else None
-        return Rows(inputs, labels.to(torch.float32), self._lengths(inputs), of_rows)
+        inputs = self._inputs(X, device)
+        labels = torch.tensor(y == self.classes_[1], dtype=torch.float32, device=device)
+        return Rows(inputs, labels, self._lengths(inputs))
 
     def _values(self, *names: str) -> dict:
         """Parameters by name, NumPy's numbers as Python's: PyTorch and files take no others."""
-        return _plain({name: getattr(self, name) for name in names})
+        return {name: _plain(getattr(self, name)) for name in names}
 
     def _arguments_of(self, *takers: Callable) -> dict:
         """Those parameters that functions, or the constructors of networks, take."""
@@ -232,6 +222,4 @@ class NetworkClassifier(BinaryClassifier):
 
 
 def _plain(value):
-    if isinstance(value, dict):
-        return {_plain(key): _plain(part) for key, part in value.items()}
     return value.item() if isinstance(value, np.generic) else value
