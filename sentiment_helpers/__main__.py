@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("model", help="a .pt file, such as models/RNN.pt")
     predict.add_argument("texts", nargs="*", help="reviews; else lines of standard input, in UTF-8")
     show.add_argument("models", nargs="+", help=".pt files")
+    show.add_argument("--markdown", action="store_true", help="as for a model card")
     return parser
 
 
@@ -83,10 +84,11 @@ def _score(options: argparse.Namespace) -> None:
     if not options.output:
         print("nothing written: --output FILE keeps the predictions", file=sys.stderr)
     if options.json:
-        figures = vars(report) | (report.scores._asdict() if report.scores else {})
+        figures = {k: v for k, v in vars(report).items() if k not in ("scores", "new_scores")}
+        for prefix, scores in (("", report.scores), ("new_", report.new_scores)):
+            figures |= {prefix + k: v for k, v in (scores._asdict() if scores else {}).items()}
         # JSON has no NaN, which the area under the curve is if only one class occurs.
-        figures = {k: None if v != v else v for k, v in figures.items() if k != "scores"}
-        print(json.dumps(figures))
+        print(json.dumps({k: None if v != v else v for k, v in figures.items()}))
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -95,7 +97,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     model, stdin = sh.load(options.model), options.texts in ([], ["-"])
     for texts in _lines_of_stdin() if stdin else [options.texts]:
-        probabilities, _ = score_texts(model, texts)
+        probabilities, *_ = score_texts(model, texts)
         print(*("" if p != p else p for p in probabilities.tolist()), sep="\n", flush=True)
 
 
@@ -111,9 +113,14 @@ def _lines_of_stdin() -> Iterator[list[str]]:
 
 
 def _show(options: argparse.Namespace) -> None:
-    """Show what models are, what they learned from, and their validation figures."""
+    """Show what models are, what they learned from, and how well they read the reviews that chose
+    the epoch."""
     for path in options.models:
-        print(one_line(path), indent(_described(sh.load(path)), "  "), sep="\n")
+        text = _described(sh.load(path))
+        if options.markdown:
+            print(f"## {one_line(path)}\n\n{indent(text, '- ')}\n")
+        else:
+            print(one_line(path), indent(text, "  "), sep="\n")
 
 
 def _described(model) -> str:
@@ -126,6 +133,9 @@ def _described(model) -> str:
             lines += [f"{one_line(name)}, log-odds times {weight:.2f}:"]
             lines += [indent(_described(member), "  ")]
         return "\n".join([*lines, f"added to the sum of log-odds: {added:.2f}"])
+    if not hasattr(last, "history_"):
+        lines += [f"{last.title}: {len(last.weights_):,} weights"]
+        return "\n".join([*lines, f"learned from {last.n_train_:,} reviews"])
     best, weights = last.history_.loc[last.best_epoch_], last.network_.parameters()
     trained = f"{datetime.fromtimestamp(last.trained_):%Y-%m-%d %H:%M}"
     twin = f"; the figures are those of a twin, of {last.n_twin_:,}" if last.n_twin_ else ""

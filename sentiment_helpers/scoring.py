@@ -38,9 +38,11 @@ class ScoreReport:
     empty: int  # rows without one
     without_known_word: int  # scored rows in which the model knows no word
     known_words: float  # share of the words in scored rows; NaN if none were counted
+    taught: int  # scored rows whose review taught the model
     undecided: int  # scored rows rated between 4 and 7; `scores` leaves them out
     unreadable: int  # scored rows whose label is empty or neither positive nor negative; likewise
     scores: Scores | None  # of the other scored rows with a label; None if there are none
+    new_scores: Scores | None  # of those that did not teach the model, where some rows did
     label_error: str = ""  # why the labels are not understood; then none counts
 
     def __str__(self) -> str:
@@ -49,8 +51,12 @@ class ScoreReport:
         text = f"{self.rows:,} rows: {self.scored:,} scored"
         text += "".join(f", {count:,} {what}" for what, count in counts.items() if count)
         text += f"; {self.known_words:.1%} of the words known" if self.known_words >= 0 else ""
-        if self.scores:
-            text += "\n" + ", ".join(f"{k} {v:.4f}" for k, v in self.scores._asdict().items())
+        if self.taught:
+            text += f"\n{self.taught:,} rows taught this model: their figures say what it remembers"
+        for name, scores in (("", self.scores), ("of the other rows: ", self.new_scores)):
+            if scores:
+                figures = (f"{k} {v:.4f}" for k, v in scores._asdict().items())
+                text += "\n" + name + ", ".join(figures)
         return text + (f"\nno figures, since {self.label_error}" if self.label_error else "")
 
 
@@ -79,7 +85,7 @@ def score_csv(
     `overwrite`; `CheckpointError` if a probability is not finite.
     """
     output = os.devnull if destination is None else os.fspath(destination)
-    counts, found, predicted = Counter(), [], array("d")  # 16 bytes a row
+    counts, found, predicted, taught = Counter(), [], array("d"), array("b")  # 17 bytes a row
     with (
         open_table(source, column, encoding, quotes, verbose) as table,
         _written(os.fspath(source), output, encoding, overwrite) as file,
@@ -89,24 +95,27 @@ def score_csv(
         labels = Labels(table.label)
         file.write(table.line([*table.columns, *ADDED_COLUMNS]))
         parts = table.parts(PART_ROWS)
-        for part, probabilities, counted in _score_parts(model, table.review, parts):
+        for part, probabilities, known, counted in _score_parts(model, table.review, parts):
             for row, p in zip(part.to_numpy(), probabilities.tolist(), strict=True):
                 added = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
                 file.write(table.line([*row, *added]))
             counts.update(counted, rows=len(part))
             predicted.extend(probabilities)
+            taught.extend(known)
             if table.label:
                 found += labels.read(part[table.review], part[table.label])
     if error := labels.error():
         found = []
-    known = [(label, p) for label, p in zip(found, predicted, strict=False) if label in (0, 1)]
+    rows = [row for row in zip(found, predicted, taught, strict=False) if row[0] in (0, 1)]
+    new = [row for row in rows if not row[2]] if counts["taught"] else []
     return ScoreReport(
-        **{name: counts[name] for name in ("rows", "scored", "without_known_word")},
+        **{name: counts[name] for name in ("rows", "scored", "without_known_word", "taught")},
         empty=counts["rows"] - counts["scored"],
         known_words=counts["known"] / counts["words"] if counts["words"] else math.nan,
         undecided=found.count(UNDECIDED),
         unreadable=found.count(UNREADABLE),
-        scores=evaluate(*zip(*known, strict=True)) if known else None,
+        scores=evaluate(*[*zip(*rows, strict=True)][:2]) if rows else None,
+        new_scores=evaluate(*[*zip(*new, strict=True)][:2]) if new else None,
         label_error=error,
     )
 
@@ -130,33 +139,36 @@ def score_partition(
         raise ValueError(f"there is already a column named {min(clash)}: rename it")
     model = _loaded(model) if isinstance(model, str | os.PathLike) else model
     parts = (table.iloc[at : at + PART_ROWS] for at in range(0, len(table), PART_ROWS))
-    probabilities = np.concatenate([[], *(p for _, p, _ in _score_parts(model, column, parts))])
+    probabilities = np.concatenate([[], *(p for _, p, _, _ in _score_parts(model, column, parts))])
     positive = pd.array(np.where(np.isnan(probabilities), np.nan, probabilities > 0.5), "Int64")
     return table.assign(probability=probabilities, prediction=positive)
 
 
-def score_texts(model: ClassifierMixin, texts: list[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Probabilities (N,) float64 of the positive class, NaN for empty texts; and counts: "scored"
-    texts; for models of this package also their "words", the "known" ones, and the texts
-    "without_known_word". `CheckpointError` if a probability is not finite."""
+def score_texts(model, texts: list[str]) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Probabilities (N,) float64 of the positive class, NaN for empty texts; which texts taught the
+    model, (N,) bool; and counts: "scored" texts; for models of this package also their "words", the
+    "known" ones, and the texts "without_known_word" and "taught". `CheckpointError` if a
+    probability is not finite."""
     scored = [place for place, text in enumerate(texts) if text.strip() not in NO_TEXT]
-    probabilities, counts = np.full(len(texts), np.nan), {"scored": len(scored)}
+    probabilities, taught = np.full(len(texts), np.nan), np.zeros(len(texts), bool)
+    counts = {"scored": len(scored)}
     if scored:
         inputs = [texts[place] for place in scored]
         if isinstance(model, Pipeline) and isinstance(model[0], CorpusTransformer):
+            taught[scored] = model[0].taught_by(inputs)
             inputs, words, known = model[0].transform_counted(inputs)
             counts |= {"words": int(words.sum()), "known": int(known.sum())}
-            counts["without_known_word"] = int((known == 0).sum())
+            counts |= {"without_known_word": int((known == 0).sum()), "taught": int(taught.sum())}
             model = model[1:]
         probabilities[scored] = model.predict_proba(inputs)[:, 1]
     if not np.isfinite(probabilities[scored]).all():
         raise CheckpointError("the model gives probabilities that are not finite: train it again")
-    return probabilities, counts
+    return probabilities, taught, counts
 
 
 def _score_parts(
     model: ClassifierMixin, column: str, parts: Iterable[pd.DataFrame]
-) -> Iterator[tuple[pd.DataFrame, np.ndarray, dict[str, int]]]:
+) -> Iterator[tuple[pd.DataFrame, np.ndarray, np.ndarray, dict[str, int]]]:
     """Each part, in order, and what `score_texts` gives for it."""
     for part in parts:
         yield part, *score_texts(model, part[column].astype("string").fillna("").tolist())

@@ -1,6 +1,5 @@
 """The report's rows as data, and run again on a few real reviews."""
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -54,14 +53,6 @@ def test_gradient_norms():
     assert all(norm > 0 for name, norm in alone.items() if "weight_ih" in name)
     network.register_parameter("unused", torch.nn.Parameter(torch.ones(2)))
     assert experiments.gradient_norms(network, x, y)["unused"] == 0
-
-
-def test_a_twentieth_of_both_classes_chooses():
-    labels = np.arange(2000) % 4 == 0
-    learn, choose = experiments.choosing_rows(labels, random_state=1)
-    assert sorted([*learn, *choose]) == list(range(2000))
-    assert (len(choose), labels[choose].sum()) == (100, 25)
-    assert not np.array_equal(choose, experiments.choosing_rows(labels)[1])
 
 
 def test_a_run_is_a_fit_of_the_classifier(sets, results):

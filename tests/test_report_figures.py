@@ -52,7 +52,7 @@ def test_comparison_is_sorted_and_shows_the_report(made_up):
 
 def of_study(accuracy, seed, num_layers, skip=False, pooling="attention+max"):
     norms = {"forward_stack.layers.1.weight_ih_l0": 10.0**seed}
-    return [num_layers, 16, skip, pooling, seed, 1, 0.5, accuracy, 0.8, 1.0, norms]
+    return [num_layers, num_layers, 16, skip, pooling, seed, 1, 0.5, accuracy, 0.8, 1.0, norms]
 
 
 @pytest.fixture

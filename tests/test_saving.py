@@ -144,9 +144,9 @@ NAN, FOREIGN = float("nan"), "save did not write it"
 NOT_THOSE = "loading state_dict"
 CHANGES = {
     "BiRNNClassifier": [
-        (put("version", value=3), "format version 3, and 4 is read: train .* the older version"),
+        (put("version", value=3), "format version 4, and 5 is read: train .* the older version"),
         (put("version", value=5), "version 5, and 4 is read: update sentiment_helpers"),
-        (put("version"), "version None, and 4 is read: train and save .* the version that"),
+        (put("version"), "version None, and 5 is read: train and save .* the version that"),
         (put("format", value="x"), FOREIGN),
         (put("format"), FOREIGN),
         (put("state_dict"), "'state_dict' is missing"),
@@ -162,7 +162,7 @@ CHANGES = {
         (put("reader", "class", value="OneHotEncoder"), "OneHotEncoder"),
         (put("reader"), "no texts|array|convert"),
         (put("class", value="Pipeline"), "Pipeline"),
-        (put("class", value="BagClassifier"), "unexpected"),
+        (put("class", value="BagClassifier"), "takes no arguments"),
         (put("parameters", "num_layers", value=10**9), "num_layers is 1000000000"),
         (put("parameters", "num_layers", value=7), NOT_THOSE),
         (put("parameters", "hidden_size", value=2**14), NOT_THOSE),

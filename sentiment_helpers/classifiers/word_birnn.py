@@ -49,7 +49,7 @@ class WordBiRNNClassifier(base.NetworkClassifier):
     shortcut: bool = True
     domain_size: base.OptionalSize = 100
     pair_size: base.OptionalSize = 100
-    pretraining_epochs: base.OptionalSize = 1
+    pretraining_epochs: base.OptionalSize = 3
     embedding_lr: base.OptionalRate = 1e-3
     lr: base.Rate = 2e-3
     schedule: base.Schedule = "linear"
