@@ -101,7 +101,7 @@ def score_csv(
                 file.write(table.line([*row, *added]))
             counts.update(counted, rows=len(part))
             predicted.extend(probabilities)
-            taught.extend(known)
+            taught.extend(known.tolist())
             if table.label:
                 found += labels.read(part[table.review], part[table.label])
     if error := labels.error():

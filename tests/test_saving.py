@@ -90,6 +90,8 @@ def test_exactly_the_same_model(kind, device, same, tmp_path, setting):
         found = loaded.predict_proba(NEW)
     assert same(found, expected)
     old, new = model[-1], loaded[-1]
+    if isinstance(new, BagClassifier):
+        return
     assert next(new.network_.parameters()).device.type == device
     expected = old.get_params() | {"device": "auto"}
     expected |= {"embeddings": None} if kind is WordBiRNNClassifier else {}
@@ -144,8 +146,8 @@ NAN, FOREIGN = float("nan"), "save did not write it"
 NOT_THOSE = "loading state_dict"
 CHANGES = {
     "BiRNNClassifier": [
-        (put("version", value=3), "format version 4, and 5 is read: train .* the older version"),
-        (put("version", value=5), "version 5, and 4 is read: update sentiment_helpers"),
+        (put("version", value=4), "format version 4, and 5 is read: train .* the older version"),
+        (put("version", value=6), "version 6, and 5 is read: update sentiment_helpers"),
         (put("version"), "version None, and 5 is read: train and save .* the version that"),
         (put("format", value="x"), FOREIGN),
         (put("format"), FOREIGN),

@@ -230,23 +230,24 @@ def test_ctrl_c(model, rated_file, tmp_path, monkeypatch, two_threads):
 
 def test_each_kind_of_model_reads_texts_once(reviews, frequent_words, monkeypatch):
     """The words are counted then, if this package's transformer reads them."""
-    texts, labels = reviews["review"][:200], reviews["label"][:200]
+    texts, labels = [*reviews["review"][:199], "a é"], reviews["label"][:200]
     ids = sh.TokenIds(frequent_words).fit(texts)
     bag = make_pipeline(ids, sh.BagClassifier()).fit(texts, labels)
     pairs = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, labels)
     some = ["the film zzzz", " \n", "qqqq!", "a é", ""]
-    counted = {"scored": 3, "words": 7, "known": 4, "without_known_word": 0}
+    counted = {"scored": 3, "words": 7, "known": 4, "without_known_word": 0, "taught": 1}
     reads, really = [], sh.TokenIds.transform_counted
     monkeypatch.setattr(sh.TokenIds, "transform_counted", lambda *a: reads.append(1) or really(*a))
     for model, counts in [(bag, counted), (pairs, {"scored": 3})]:
         expected = model.predict_proba(some)[:, 1]
         reads.clear()
-        probabilities, found = score_texts(model, some)
+        probabilities, taught, found = score_texts(model, some)
         assert found == counts
+        assert taught.tolist() == [False, False, False, counts == counted, False]
         assert np.isnan(probabilities).tolist() == [not text.strip() for text in some]
         assert np.nanmax(abs(probabilities - expected)) < 1e-6
         assert len(reads) == (counts == counted)
-        assert score_texts(model, [" "])[1] == {"scored": 0}
+        assert score_texts(model, [" "])[2] == {"scored": 0}
 
 
 def test_a_probability_that_is_not_finite(model, rated_file, tmp_path, monkeypatch):
