@@ -138,9 +138,8 @@ def _described(model) -> str:
         return "\n".join([*lines, f"learned from {last.n_train_:,} reviews"])
     best, weights = last.history_.loc[last.best_epoch_], last.network_.parameters()
     trained = f"{datetime.fromtimestamp(last.trained_):%Y-%m-%d %H:%M}"
-    twin = f"; the figures are those of a twin, of {last.n_twin_:,}" if last.n_twin_ else ""
     lines += [f"{last.title}: {sum(w.numel() for w in weights):,} weights"]
-    lines += [f"learned from {last.n_train_:,} reviews, trained {trained}{twin}"]
+    lines += [f"learned from {last.n_train_:,} reviews, trained {trained}"]
     lines += [f"epoch {best.name} of {len(last.history_)}, chosen on {last.n_valid_:,} others:"]
     lines += [", ".join(f"{name} {best[name]:.4f}" for name in best.index if "valid_" in name)]
     return "\n".join(lines)

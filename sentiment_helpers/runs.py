@@ -28,7 +28,7 @@ from sentiment_helpers.tables import LABEL_COLUMNS, open_table
 REPORT = ("cell_type", "num_layers", "hidden_size", "dropout", "lr", "max_epochs", "max_norm")
 ELSEWHERE = ("embeddings", "random_state", "device", "verbose")  # not in a notebook's cell
 WORDS = [name for name in WordBiRNNClassifier().get_params() if name not in ELSEWHERE]
-QUICK = {"max_epochs": 1, "pair_size": 0, "pretraining_epochs": 0}  # at most
+QUICK = {"max_epochs": 1, "hidden_size": 64, "pair_size": 0}  # at most
 NUMBERS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1)}
 CHOICES = dict.fromkeys(("OFFICIAL_SPLIT", "QUICK"), "True or False")
 CHOICES["INPUT"] = "'sequence' or 'mean'"

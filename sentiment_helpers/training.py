@@ -1,11 +1,11 @@
-"""The trainer: one loop, for labels and for text, and early stopping on the validation loss."""
+"""The trainer: a loop over epochs, and early stopping on the validation loss."""
 
 import copy
 import math
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import NamedTuple
@@ -43,17 +43,15 @@ def showable(text: str) -> str:
 
 class EarlyStopping:
     """Stops at the `patience`-th epoch that was no better than the best one before it, consecutive
-    or not (report, 5th step: "patience two regardless if consecutive"). Equal is not better.
-    Where `patience` is None, nothing stops, and the last epoch counts as the best.
-    """
+    or not (report, 5th step: "patience two regardless if consecutive"). Equal is not better."""
 
-    def __init__(self, patience: int | None):
+    def __init__(self, patience: int):
         self.patience, self.misses = patience, 0
         self.best_epoch, self.best_loss, self._weights = 0, math.inf, None  # none yet
 
     def step(self, epoch: int, loss: float, network: nn.Module) -> bool:
         """Record an epoch's validation loss; returns whether training should stop now."""
-        if self.patience is None or loss < self.best_loss:
+        if loss < self.best_loss:
             weights = copy.deepcopy(network.state_dict())
             self._weights, self.best_loss, self.best_epoch = weights, loss, epoch
         else:
@@ -88,10 +86,9 @@ def fit(network: nn.Module, train: Rows, valid: Rows, *, patience=2, **settings)
     every = 1 if train.lengths is None else math.ceil(count / MEASURED_ROWS)
     measured = train.chosen(torch.arange(0, count, every))
     try:
-        with closing(epochs(network, train, _label_losses, **settings)) as running:
+        with closing(epochs(network, train, **settings)) as running:
             for row in running:
                 epoch = row["epoch"]
-                del row["loss"]  # with dropout
                 for side, rows in (("train", measured), ("valid", valid)):
                     figures, found = measure(network, rows)
                     row |= {f"{side}_{name}": value for name, value in figures.items()}
@@ -136,7 +133,6 @@ def measure(network: nn.Module, rows: Rows) -> tuple[dict[str, float], np.ndarra
 def epochs(
     network: nn.Module,
     rows: Rows,
-    losses_of: Callable[[nn.Module, Rows], Tensor],
     *,
     optimizer: str = "adam",
     lr: float = 1e-4,
@@ -148,9 +144,8 @@ def epochs(
     random_state: int = 1234,
     description: str | None = None,
 ) -> Iterator[dict[str, float]]:
-    """Train `network` epoch by epoch to lower the mean of a batch's `losses_of` labels or text.
-    After each epoch, yields its number `epoch`, from 1, and the means of `loss` and
-    `gradient_norm`, before clipping.
+    """Train `network` epoch by epoch to lower a batch's mean binary cross-entropy. After each
+    epoch, yields its number `epoch`, from 1, and the mean `gradient_norm` before clipping.
 
     Args:
         optimizer: one of `OPTIMIZERS`, with PyTorch's defaults; "sgd" needs a greater `lr`.
@@ -180,31 +175,33 @@ def epochs(
                 networks.train()
                 taken = []
                 for batch in rows.batches(batch_size, order):
-                    taken.append(_step(networks, batch, losses_of, weights, max_norm))
+                    taken.append(_step(networks, batch, weights, max_norm))
                     rates.step()
                     bar.update()
-                loss, norm = torch.stack(taken).mean(dim=0).tolist()
-                yield {"epoch": epoch, "loss": loss, "gradient_norm": norm}
+                yield {"epoch": epoch, "gradient_norm": torch.stack(taken).mean().item()}
     finally:
         weights.zero_grad()
         for module in drawing:
             module.generator = None
 
 
-def _step(networks, batch, losses_of, optimizer: Optimizer, max_norm: float) -> Tensor:
-    """One step down the mean loss: (2,), its value and the norm of its gradient before clipping.
-    The `networks` share their weights; each one has a half of the batch, and a thread."""
+def _step(networks: nn.ModuleList, batch: Rows, optimizer: Optimizer, max_norm: float) -> Tensor:
+    """One step down the mean loss; the norm of its gradient before clipping. The `networks` share
+    their weights; each one has a half of the batch, and a thread."""
     weights = [weight for weight in networks.parameters() if weight.requires_grad]
+
+    def gradients(network: nn.Module, half: Rows) -> tuple[Tensor, ...]:
+        logits = network(half.inputs)
+        losses = binary_cross_entropy_with_logits(logits, half.labels, reduction="sum")
+        return torch.autograd.grad(losses / len(batch.inputs), weights, materialize_grads=True)
+
     halves = batch.halves()
-    losses = each(losses_of, networks[: len(halves)], halves)
-    count = max(sum(map(len, losses)), 1)  # of words or reviews; a batch may have no such word
-    totals = [part.sum() / count for part in losses]
-    found = each(partial(torch.autograd.grad, inputs=weights, materialize_grads=True), totals)
+    found = each(gradients, networks[: len(halves)], halves)
     for weight, first, *rest in zip(weights, *found, strict=True):
         weight.grad = sum(rest, first)
     norm = nn.utils.clip_grad_norm_(weights, max_norm)
     optimizer.step()
-    return torch.stack([sum(totals).detach(), norm])
+    return norm
 
 
 def _factor(schedule: str, step: int, steps: int) -> float:
@@ -219,8 +216,3 @@ def _groups(network: nn.Module, lr: float, embedding_lr: float | None) -> list[d
     others = [weight for weight in network.parameters() if weight not in words]
     of_words = lr if embedding_lr is None else embedding_lr
     return [{"params": others, "lr": lr}, {"params": [*words], "lr": of_words}]
-
-
-def _label_losses(network: nn.Module, batch: Rows) -> Tensor:
-    logits = network(batch.inputs)
-    return binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")

@@ -11,7 +11,6 @@ from scipy.special import expit
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import sentiment_helpers as sh
-from sentiment_helpers.classifiers import refit
 from sentiment_helpers.reviews import film_parts
 from sentiment_helpers.runs import defaults
 from sentiment_helpers.text import NEGATIONS
@@ -78,17 +77,15 @@ def _measured(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFram
 
 
 def run_models(folder: str | os.PathLike) -> None:
-    """Train the models of both notebooks side by side, then again on all reviews, and write them
-    to `folder`. A file appears when its model has learned."""
+    """Train the models of both notebooks on all reviews, side by side, and write them to `folder`:
+    each file as soon as its model has learned."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     jobs = [delayed(_write_model)(name, Path(folder) / file) for name, file in FILES.items()]
     Parallel(n_jobs=-1)(jobs)
 
 
 def _write_model(name: str, path: Path) -> None:
-    reviews = sh.load_reviews("bundled")
-    twin = trained(name, sh.split_reviews(reviews, films=True)[0], verbose=True)
-    sh.save(refit(twin, reviews["review"], reviews["label"]), path)
+    sh.save(trained(name, sh.load_reviews("bundled"), verbose=True), path)
 
 
 def run_official(path: str | os.PathLike) -> None:

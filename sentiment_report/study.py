@@ -27,7 +27,7 @@ SHARED = {
     "max_epochs": 5, "patience": 2,
 }  # fmt: skip
 GLOVE_ALONE = {
-    "domain_size": 0, "pair_size": 0, "pretraining_epochs": 0, "layer_dropout": 0.0,
+    "domain_size": 0, "pair_size": 0, "layer_dropout": 0.0,
     "shortcut": False,
 }  # fmt: skip
 DATA = {

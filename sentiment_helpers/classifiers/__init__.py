@@ -6,9 +6,7 @@ from threading import Lock
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, clone
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
 from torch import nn
 
 _drawing = Lock()
@@ -26,21 +24,6 @@ def blend(models: list[tuple[str, ClassifierMixin]]):
 
     weights = LogisticRegression(C=np.inf)
     return StackingClassifier(models, weights, cv="prefit", stack_method="decision_function")
-
-
-def refit(model: ClassifierMixin, X, y) -> ClassifierMixin:
-    """The same recipe on more rows: a new model like the fitted `model`, from inputs X (N, …) and
-    labels y (N,). It is a classifier of this package (see its `refit`), a `blend`, whose weights
-    stay, or a pipeline that ends in one of these. Errors as in `fit`; words in order that were
-    loaded cannot learn again (`ValueError`), since a file holds no `Glove`."""
-    check_is_fitted(model)
-    if isinstance(model, Pipeline):
-        features = clone(model[:-1])
-        return make_pipeline(*features, refit(model[-1], features.fit_transform(X, y), y))
-    if hasattr(model, "named_estimators_"):
-        members = [(name, refit(one, X, y)) for name, one in model.named_estimators_.items()]
-        return weighted(members, model.final_estimator_.coef_, model.final_estimator_.intercept_, X)
-    return model.refit(X, y) if hasattr(model, "refit") else clone(model).fit(X, y)
 
 
 def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> ClassifierMixin:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,7 +20,7 @@ from sentiment_helpers.batches import Rows, predict_logits
 from sentiment_helpers.classifiers import device_of, own_settings, untrained
 from sentiment_helpers.features import MAX_LENGTH, check_range
 from sentiment_helpers.networks import CELLS, POOLINGS
-from sentiment_helpers.training import MEASURED_ROWS, OPTIMIZERS, SCHEDULES, epochs, fit
+from sentiment_helpers.training import OPTIMIZERS, SCHEDULES, epochs, fit
 
 # What a parameter may be: the least and the greatest number, or the known choices.
 Count = Annotated[int, 1, 2**31 - 1]
@@ -83,10 +83,9 @@ class NetworkClassifier(BinaryClassifier):
         classes_: the two labels, sorted; the second one is the positive class.
         network_: the trained network, with the weights of the best epoch.
         history_: a row an epoch: seconds, the mean norm of its gradients, and the `metrics.Scores`
-            of training and validation after it, with losses weighted.
+            of training and validation after it.
         best_epoch_, stopped_, valid_probabilities_: as in `training.History`.
         n_train_, n_valid_: how many rows it learned from, and how many chose the epoch.
-        n_twin_: after `refit`, how many rows the classifier learned from whose history it has.
         trained_: when `fit` ended, in seconds as from `time.time()`.
     """
 
@@ -98,9 +97,10 @@ class NetworkClassifier(BinaryClassifier):
     optimizer: Optimizer = "adam"
 
     reads = ""
-    kept = ("n_features_in_", "n_train_", "n_valid_", "n_twin_", "trained_")
+    kept = ("n_features_in_", "n_train_", "n_valid_", "trained_")
     _train = staticmethod(fit)  # or the same in less time
 
+    @own_settings()
     def fit(self, X, y, validation: tuple | None = None) -> Self:
         """Train on features (N, D) and labels (N,) of two classes. `validation`, another (features,
         labels) pair, decides when to stop and which epoch is kept; None: a tenth of the rows is set
@@ -110,11 +110,6 @@ class NetworkClassifier(BinaryClassifier):
         out of range, too few rows to set some aside, or a loss that is not finite in the first
         epoch. In a later one, a `RuntimeWarning`, and the best epoch before it is kept.
         """
-        return self._fit(X, y, validation)
-
-    @own_settings()
-    def _fit(self, X, y, validation, **changes) -> Self:
-        """As `fit`, with `changes` of what `training.fit` is told."""
         vars(self).pop("history_", None)  # it is not fitted until the end
         self._check_parameters()
         X, y = validate_data(self, X, y, dtype=self._dtype(X))
@@ -128,8 +123,9 @@ class NetworkClassifier(BinaryClassifier):
         device = device_of(self.device)
         network = self._start(X, device)
         rows = self._rows(X, y, device), self._rows(X_valid, y_valid, device)
-        changes["description"] = self.title if self.verbose else None
-        history = self._train(network, *rows, **self._arguments_of(fit, epochs) | changes)
+        settings = self._arguments_of(fit, epochs)
+        settings["description"] = self.title if self.verbose else None
+        history = self._train(network, *rows, **settings)
         if embedding := getattr(network, "embedding", None):  # rounded, as a file holds them
             embedding.weight.data = embedding.weight.data.half().float()
             if not embedding.weight.isfinite().all():
@@ -137,21 +133,9 @@ class NetworkClassifier(BinaryClassifier):
         self.network_ = network
         self.history_ = pd.DataFrame(history.epochs).set_index("epoch")
         _, self.best_epoch_, self.stopped_, self.valid_probabilities_ = history
-        self.n_train_, self.n_valid_, self.n_twin_ = len(y), len(y_valid), 0
+        self.n_train_, self.n_valid_ = len(y), len(y_valid)
         self.trained_ = int(time.time())
         return self
-
-    def refit(self, X, y) -> Self:
-        """A new classifier that learns as this one did, but from all rows of X (N, D) and y (N,):
-        none is set aside, and it trains for `best_epoch_` epochs, in which a linear schedule falls
-        to 0. History and figures stay those of this classifier, its twin. Errors as in `fit`."""
-        check_is_fitted(self)
-        again, measured = clone(self), (X[:MEASURED_ROWS], y[:MEASURED_ROWS])  # only to be shown
-        again._fit(X, y, measured, max_epochs=self.best_epoch_, patience=None)
-        for name in ("history_", "best_epoch_", "valid_probabilities_", "n_valid_"):
-            setattr(again, name, getattr(self, name))
-        again.n_twin_ = self.n_twin_ or self.n_train_
-        return again
 
     @own_settings()
     def decision_function(self, X) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sentiment_helpers.classifiers import base, own_settings
-from sentiment_helpers.classifiers.pretraining import domain_vectors, pair_vectors, pretrain
+from sentiment_helpers.classifiers.cooccurrence import domain_vectors, pair_vectors
 from sentiment_helpers.features import PADDING, UNKNOWN, check_range, check_vectors
 from sentiment_helpers.glove import Glove
 from sentiment_helpers.networks import BiRNN, WordBiRNN
@@ -20,26 +20,25 @@ class WordBiRNNClassifier(base.NetworkClassifier):
     """Reads reviews word by word, as ids (N, T) from `TokenIds`, with vectors that it tunes.
 
     `fit` keeps the vectors of the words that occur at least `MIN_WORD_COUNT` times in its training
-    rows, as `ids_` (V,) int32, sorted; all others are one unknown word. `perplexity_` has a number
-    for each epoch of the language model. The defaults made the network in `models/RNN.pt`.
+    rows, as `ids_` (V,) int32, sorted; all others are one unknown word. The defaults made the
+    network in `models/RNN.pt`.
 
     Args:
         embeddings: the `Glove` whose ids `TokenIds` gave.
         word_dropout, pair_size: see `networks.WordBiRNN`; 0 pairs: none.
-        domain_size: extra dimensions of each word's vector, see `pretraining.domain_vectors`.
-        pretraining_epochs: of a language model that the stacks learn first, see `pretrain`.
+        domain_size: extra dimensions of each word's vector, see `cooccurrence.domain_vectors`.
         embedding_lr: the learning rate of the vectors; 0 leaves them as they are.
         lr, schedule, max_epochs, max_norm: see `training.epochs`. All others: see `networks.BiRNN`
             and `NetworkClassifier`.
     """
 
     reads = ", words in order"
-    kept = (*base.NetworkClassifier.kept, "ids_", "num_pairs_", "vector_size_", "perplexity_")
+    kept = (*base.NetworkClassifier.kept, "ids_", "num_pairs_", "vector_size_")
 
     embeddings: Glove | None = None
     cell_type: base.CellType = "lstm"
     num_layers: base.Size = 1
-    hidden_size: base.Size = 64
+    hidden_size: base.Size = 128
     dropout: base.Share = 0.2
     skip_connections: bool = False
     pooling: base.Pooling = "attention+max"
@@ -49,7 +48,6 @@ class WordBiRNNClassifier(base.NetworkClassifier):
     shortcut: bool = True
     domain_size: base.OptionalSize = 100
     pair_size: base.OptionalSize = 100
-    pretraining_epochs: base.OptionalSize = 3
     embedding_lr: base.OptionalRate = 1e-3
     lr: base.Rate = 2e-3
     schedule: base.Schedule = "linear"
@@ -100,12 +98,6 @@ class WordBiRNNClassifier(base.NetworkClassifier):
         if pairs:
             pairs.scale *= spread
             network.pairs = pairs.to(device)
-        self.perplexity_ = []
-        if self.pretraining_epochs and len(known):
-            settings = self._values("batch_size", "random_state")
-            settings["max_epochs"] = int(self.pretraining_epochs)
-            shown = f"{self.title}, text first" if self.verbose else None
-            self.perplexity_ = pretrain(network, inputs, description=shown, **settings)
         return network
 
     def _inputs(self, X: np.ndarray, device: torch.device) -> torch.Tensor:
