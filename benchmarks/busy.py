@@ -40,7 +40,7 @@ def words_in_order(rows: int) -> Seconds:
     """An epoch of the network in `models/RNN.pt`, from reviews to trained weights."""
     reviews, glove = bundled(rows), sh.load_glove()
     ids = sh.TokenIds(glove).fit_transform(reviews["review"])
-    small = {"max_epochs": 1, "pretraining_epochs": 0, "pair_size": 0, "domain_size": 0}
+    small = {"max_epochs": 1, "hidden_size": 64, "pair_size": 0, "domain_size": 0}
     classifier = sh.WordBiRNNClassifier(glove, **small)
     return _seconds(lambda: classifier.fit(ids, reviews["label"].to_numpy()))
 

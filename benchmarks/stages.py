@@ -109,7 +109,7 @@ def words(rows: int | None = 1600) -> list[Line]:
     X, y = sh.TokenIds(glove).fit_transform(reviews["review"]), reviews["label"].to_numpy()
     classifier = WordBiRNNClassifier(
         embeddings=glove, cell_type="lstm", num_layers=1, hidden_size=64, skip_connections=False,
-        pooling="last", shortcut=False, domain_size=0, pair_size=0, pretraining_epochs=0,
+        pooling="last", shortcut=False, domain_size=0, pair_size=0,
         dropout=0.2, layer_dropout=0.0, output_dropout=0.0, word_dropout=0.3,
         lr=1e-3, embedding_lr=1e-3, schedule="constant", batch_size=64, max_norm=1.0, max_epochs=1,
     )  # fmt: skip

@@ -30,9 +30,8 @@ ELSEWHERE = ("embeddings", "random_state", "device", "verbose")  # not in a note
 WORDS = [name for name in WordBiRNNClassifier().get_params() if name not in ELSEWHERE]
 QUICK = {"max_epochs": 1, "hidden_size": 64, "pair_size": 0}  # at most
 NUMBERS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1)}
-CHOICES = dict.fromkeys(("OFFICIAL_SPLIT", "QUICK"), "True or False")
-CHOICES["INPUT"] = "'sequence' or 'mean'"
-UNLIKE = ("REVIEWS", "OFFICIAL_SPLIT", "QUICK", "INPUT")  # what makes figures not comparable
+FLAGS = ("OFFICIAL_SPLIT", "QUICK")
+UNLIKE = ("REVIEWS", "OFFICIAL_SPLIT", "QUICK")  # what makes figures not comparable
 TEXTS = {"RUNS": str | None, "TEST_DATA": str | pd.DataFrame | None}  # all others are str
 LIBRARIES = ("torch", "numpy", "scikit-learn", "nltk", "pandas", "scipy", "pyarrow")
 
@@ -50,8 +49,8 @@ class Run:
     `ParameterError`; a notebook shows it, files that cannot be read or written, and a stop without
     a traceback.
 
-    `report` has part one's arguments for `BiRNNClassifier`; `words` and `averages` have part two's
-    for `WordBiRNNClassifier` and `BiRNNClassifier`. `memory` keeps results for later runs with the
+    `report` has part one's arguments for `BiRNNClassifier`, `words` part two's for
+    `WordBiRNNClassifier`. `memory` keeps results for later runs with the
     same code and libraries.
     """
 
@@ -72,8 +71,8 @@ class Run:
         self._changed = one_line(", ".join(f"{name} = {given[name]!r:.200}" for name in changed))
         self.words = {name: given[name.upper()] for name in WORDS} | {"random_state": given["SEED"]}
         shared = BiRNNClassifier().get_params().keys() & self.words
-        self.averages = {name: self.words[name] for name in shared}
-        self.report = self.averages | {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
+        self.report = {name: self.words[name] for name in shared}
+        self.report |= {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
         del self.report["skip_connections"]  # the second notebook trains both networks
         self.max_length, self.seeds = given["MAX_LENGTH"], given["SEEDS"]
         if given["QUICK"]:
@@ -141,7 +140,9 @@ class Run:
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.parameters["QUICK"]:
-            print(f"QUICK: one seed; {self.max_length} words in order, one epoch, no pairs")
+            print(
+                f"QUICK: one seed; {self.max_length} words in order, 64 units, one epoch, no pairs"
+            )
 
     def record(self, classifier, labels: np.ndarray, positive: np.ndarray) -> None:
         """Add this run to `runs/log.csv`, by the probabilities `positive` (N,) that its classifier
@@ -179,7 +180,7 @@ def defaults(notebook: str) -> dict[str, object]:
     """The parameters of a notebook with their default values."""
     values = {
         "REVIEWS": "bundled", "COLUMN": "review", "ENCODING": "utf-8", "OFFICIAL_SPLIT": True,
-        "GLOVE": "glove.6B.50d", "QUICK": False, "INPUT": "sequence", "MAX_LENGTH": 400,
+        "GLOVE": "glove.6B.50d", "QUICK": False, "MAX_LENGTH": 400,
         "SEED": 1234, "SEEDS": [*range(1234, 1239)], "TEST_DATA": None, "RUNS": None,
     }  # fmt: skip
     values |= {f"REPORT_{name.upper()}": getattr(BiRNNClassifier(), name) for name in REPORT}
@@ -199,9 +200,9 @@ def _check(name: str, given: dict) -> None:
         kind(**{parameter: value})._check_parameters()
     elif name in NUMBERS:
         check_range("it", value, *NUMBERS[name])
-    elif name in CHOICES:
-        if repr(value) not in CHOICES[name].split(" or "):  # 1 is not True
-            raise ValueError(f"{wrong} {CHOICES[name]}")
+    elif name in FLAGS:
+        if not isinstance(value, bool):
+            raise ValueError(f"{wrong} True or False")
     elif name == "SEEDS":
         if not isinstance(value, list) or not 0 < len(set(map(repr, value))) == len(value):
             raise ValueError(f"{wrong} a list of different numbers")

@@ -4,20 +4,16 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
-from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from sentiment_helpers import (
     BagClassifier,
-    BiRNNClassifier,
-    MeanEmbedding,
     TokenIds,
     WordBiRNNClassifier,
     blend,
 )
-from sentiment_helpers.classifiers import refit, weighted
+from sentiment_helpers.classifiers import weighted
 
 
 class LogOdds(ClassifierMixin, BaseEstimator):
@@ -76,41 +72,16 @@ def members(glove):
     return texts, labels, [("bag", BagClassifier().fit(ids, labels)), ("words", words)]
 
 
-def test_a_text_is_read_once_and_blends_learn_again(members, glove):
+def test_blends_of_blends(members, glove):
     texts, labels, models = members
     reader = TokenIds(glove, 6).fit(texts)
     inner = blend(models).fit(reader.transform(texts), labels)
     model = make_pipeline(reader, inner)
     outer = blend([("all", model), ("bag", make_pipeline(reader, models[0][1]))])
     outer.fit(texts, labels)
-    again = refit(outer, texts, labels)
-    for old, new in ((outer, again), (inner, again.named_estimators_["all"][-1])):
-        assert (new.final_estimator_.coef_ == old.final_estimator_.coef_).all()
-        assert (new.final_estimator_.intercept_ == old.final_estimator_.intercept_).all()
-    for name, old in models:
-        new = again.named_estimators_["all"][-1].named_estimators_[name]
-        assert (old.n_train_, new.n_train_, new.n_twin_) == (36, 40, 36)
-        assert new.history_.equals(old.history_)
-        assert new.get_params() == old.get_params()
-        fresh = type(old)(**old.get_params() | {"max_epochs": old.best_epoch_})
-        ids = again.named_estimators_["all"][0].transform(texts)
-        fresh.fit(ids, labels, validation=(ids, labels))
-        assert fresh.best_epoch_ == old.best_epoch_  # or its last weights are not those it has
-        assert (new.predict_proba(ids) == fresh.predict_proba(ids)).all()
-
-
-def test_what_can_learn_again(members, glove):
-    """Also twice, and with other steps before it; not what is foreign or has not learned."""
-    texts, labels, models = members
-    scaled = make_pipeline(MeanEmbedding(glove), StandardScaler(), BiRNNClassifier(max_epochs=1))
-    again = refit(refit(scaled.fit(texts[:30], labels[:30]), texts, labels), texts, labels)
-    assert again[-1].n_twin_ == scaled[-1].n_train_
-    assert again[1].n_samples_seen_ == 40
-    for unfitted in (blend(models), make_pipeline(TokenIds(glove), WordBiRNNClassifier(glove))):
-        with pytest.raises(NotFittedError):
-            refit(unfitted, texts, labels)
-    foreign = make_pipeline(CountVectorizer(), LogisticRegression()).fit(texts, labels)
-    with pytest.raises(AttributeError, match="LogisticRegression"):
-        refit(foreign, texts, labels)
+    both = outer.decision_function(texts)
+    weights, (added,) = outer.final_estimator_.coef_[0], outer.final_estimator_.intercept_
+    log_odds = [one.decision_function(texts) for one in outer.named_estimators_.values()]
+    np.testing.assert_allclose(both, weights @ np.array(log_odds) + added, rtol=1e-6, atol=1e-6)
     with pytest.raises(NotFittedError):
         blend([("new", BagClassifier())]).fit(texts, labels)

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sentiment_helpers import Glove, MeanEmbedding, TokenIds, clean, features, load_glove, tokens
-from sentiment_helpers.classifiers.pretraining import domain_vectors
+from sentiment_helpers.classifiers.cooccurrence import domain_vectors
 
 TEXTS = ["A good, good film!", "It isn't good.", "zzz 10", ""]
 

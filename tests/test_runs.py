@@ -70,7 +70,6 @@ def test_defaults_are_the_values_in_the_notebook(notebook):
 MISTAKES = [
     ({"QUICK": "false"}, "it is 'false'; it must be True or False"),
     ({"OFFICIAL_SPLIT": 1}, "it is 1; it must be True or False"),
-    ({"INPUT": "Sequence"}, "it is 'Sequence'; it must be 'sequence' or 'mean'"),
     ({"RUNS": TABLE}, "it is "),
     ({"SEEDS": []}, "it is []; it must be a list of different numbers"),
     ({"SEEDS": [1, 2, 1]}, "it is [1, 2, 1]; it must be a list of different numbers"),
@@ -202,14 +201,13 @@ def test_where_runs_write(project, tmp_path_factory, monkeypatch):
 def test_parameters_become_those_of_the_classifiers():
     run = start(REPORT_NUM_LAYERS=7, REPORT_CELL_TYPE="rnn", NUM_LAYERS=2, LR=0.5, SEED=9)
     assert BiRNNClassifier(**run.report).title == "RNN 7×8"
-    words, averages = WordBiRNNClassifier(**run.words), BiRNNClassifier(**run.averages)
-    assert words.title == "LSTM 2×64, words in order"
-    for one in (words, averages):
-        assert (one.lr, one.random_state, one.max_epochs) == (0.5, 9, 4)
+    words = WordBiRNNClassifier(**run.words)
+    assert words.title == "LSTM 2×128, words in order"
+    assert (words.lr, words.random_state, words.max_epochs) == (0.5, 9, 4)
     assert BiRNNClassifier(**start().report).get_params() == BiRNNClassifier().get_params()
     second = start(SECOND)
     assert BiRNNClassifier(**second.report, skip_connections=True).title == "LSTM 7×8 skip"
-    assert BiRNNClassifier(**second.averages).title == "LSTM 2×64 skip"
+    assert WordBiRNNClassifier(**second.words).title == "LSTM 2×128 skip, words in order"
 
 
 def test_a_quick_run(capsys):
@@ -217,11 +215,11 @@ def test_a_quick_run(capsys):
     run, small = start(QUICK=True), start(QUICK=True, MAX_LENGTH=60, SEEDS=[5, 6])
     assert (run.words["max_epochs"], run.max_length, run.seeds) == (1, 64, [1234])
     assert (small.words["max_epochs"], small.max_length, small.seeds) == (1, 60, [5])
-    assert (run.words["pair_size"], run.words["pretraining_epochs"]) == (0, 0)
+    assert (run.words["pair_size"], run.words["hidden_size"]) == (0, 64)
     assert run.report == start().report
     run.mark_quick()
     start().mark_quick()
-    marked = "QUICK: one seed; 64 words in order, one epoch, no pairs\n"
+    marked = "QUICK: one seed; 64 words in order, 64 units, one epoch, no pairs\n"
     assert capsys.readouterr().out.count(marked) == 1
 
 

@@ -210,7 +210,7 @@ def test_steps_are_those_of_pytorchs_optimizer(name, embedding_lr):
     plain, start = copy.deepcopy(network), copy.deepcopy(network.state_dict())
     choices = {"batch_size": 12, "random_state": 3, "max_epochs": 6, "max_norm": 0.05}
     choices |= {"lr": 0.01, "embedding_lr": embedding_lr, "schedule": "linear", "optimizer": name}
-    course = list(training.epochs(network, rows, training._label_losses, **choices))
+    course = list(training.epochs(network, rows, **choices))
     words = plain.embedding.weight
     others = [w for w in plain.parameters() if w.requires_grad and w is not words]
     optimizer = PLAIN[name]([{"params": others}, {"params": [words]}], lr=0.01)

@@ -22,7 +22,7 @@ WORDS = "good bad not film the a was it of at".split()
 SMALL = {
     "cell_type": "lstm", "num_layers": 1, "hidden_size": 16, "dropout": 0.0, "output_dropout": 0.0,
     "word_dropout": 0.0, "shortcut": False, "domain_size": 0, "pair_size": 0,
-    "pretraining_epochs": 0, "schedule": "constant", "pooling": "attention+max", "lr": 0.02,
+    "schedule": "constant", "pooling": "attention+max", "lr": 0.02,
     "embedding_lr": 0.02, "max_epochs": 8, "max_norm": 5.0, "batch_size": 32, "device": "cpu",
 }  # fmt: skip
 
@@ -181,7 +181,7 @@ def test_no_word_that_is_kept(glove):
     """Where each occurs once: all are unknown, and none co-occurs with another."""
     X = np.array([[2, 1], [3, 1], [4, 1], [5, 1]])
     classifier = WordBiRNNClassifier(glove, **SMALL | {"max_epochs": 1, "domain_size": 2})
-    classifier.set_params(pair_size=2, pretraining_epochs=1)
+    classifier.set_params(pair_size=2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         classifier.fit(X, [0, 1, 0, 1], validation=(X, [0, 1, 0, 1]))
