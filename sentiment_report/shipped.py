@@ -77,11 +77,9 @@ def _measured(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFram
 
 
 def run_models(folder: str | os.PathLike) -> None:
-    """Train the models of both notebooks on all reviews, side by side, and write them to `folder`:
-    each file as soon as its model has learned."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    jobs = [delayed(_write_model)(name, Path(folder) / file) for name, file in FILES.items()]
-    Parallel(n_jobs=-1)(jobs)
+    """Train the models of both notebooks on all reviews, side by side; write them to `folder`."""
+    files = {name: Path(folder) / file for name, file in FILES.items()}
+    Parallel(n_jobs=-1)(delayed(_write_model)(*one) for one in files.items())
 
 
 def _write_model(name: str, path: Path) -> None:
@@ -98,6 +96,7 @@ def run_official(path: str | os.PathLike) -> None:
     negated = [not NEGATIONS.isdisjoint(sh.tokens(text)) for text in sentences["review"]]
     sets = {"official half": reviews[reviews["half"] == "test"], "sentences": sentences}
     sets["sentences with a negation"] = sentences[negated]
+    sets = {name: rows for name, rows in sets.items() if len(rows)}
     table = pd.concat([_measured(blends, rows).assign(reviews=n) for n, rows in sets.items()])
     table["source"] = table["model"].str.split().str[0].map(FILES)
     hashes = {FILES[n]: hashlib.sha256(file.read_bytes()).hexdigest() for n, file in files.items()}

@@ -23,12 +23,8 @@ SEEDS = (1, 2, 3, 4, 5)
 TRAIN_ROWS, VALID_ROWS, GRADIENT_ROWS, MAX_LENGTH = 4000, 3000, 256, 120
 SHARED = {
     "cell_type": "lstm", "dropout": 0.1, "word_dropout": 0.2, "output_dropout": 0.3,
-    "lr": 2e-3, "embedding_lr": 1e-3, "schedule": "linear", "max_norm": 1.0,
-    "max_epochs": 5, "patience": 2,
-}  # fmt: skip
-GLOVE_ALONE = {
-    "domain_size": 0, "pair_size": 0, "layer_dropout": 0.0,
-    "shortcut": False,
+    "lr": 2e-3, "embedding_lr": 1e-3, "schedule": "linear", "max_norm": 1.0, "max_epochs": 5,
+    "domain_size": 0, "pair_size": 0, "layer_dropout": 0.0, "shortcut": False,
 }  # fmt: skip
 DATA = {
     "reviews": "bundled", "glove": "glove.6B.50d", "rows": [TRAIN_ROWS, VALID_ROWS],
@@ -62,7 +58,7 @@ def train(parameters: dict) -> list[dict]:
     glove, rows, valid = _sets()
     start = time.perf_counter()
     options = {name: value for name, value in parameters.items() if name != "depth"}
-    classifier = WordBiRNNClassifier(embeddings=glove, **GLOVE_ALONE | SHARED | options)
+    classifier = WordBiRNNClassifier(embeddings=glove, **SHARED | options)
     classifier.fit(*rows, validation=valid)
     seconds = time.perf_counter() - start
     scores = evaluate(valid[1], classifier.predict_proba(valid[0])[:, 1])

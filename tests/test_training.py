@@ -27,7 +27,6 @@ from sentiment_helpers.training import EarlyStopping, fit
         ([5, 4, 4.5, 3, 3.5, 1], 2, 5, 4),  # not consecutive: the second miss ends it
         ([5, 5, 5], 2, 3, 1),  # equal is not better
         ([5, 6, 4, 7, 8], 3, 5, 3),
-        ([5, 6, 4, 7, 8], None, None, 5),  # no patience is needed: the last one counts as the best
     ],
 )
 def test_early_stopping_on_written_out_losses(losses, patience, stops_at, best):
