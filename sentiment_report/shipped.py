@@ -71,8 +71,7 @@ def _measured(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFram
         both = blend.final_estimator_.decision_function(log_odds.T)
         positive |= {name: expit(log_odds[0]), "bag": expit(log_odds[1])}
         positive[f"{name} + bag"] = expit(both)
-    given = reviews["label"].to_numpy(), "bag", reviews.get("film")
-    table = scores_table(positive, *given).T
+    table = scores_table(positive, reviews["label"].to_numpy(), "bag", reviews.get("film")).T
     return table.rename_axis("model").reset_index()
 
 

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import MultinomialNB
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sentiment_helpers.classifiers import base
@@ -13,18 +14,15 @@ from sentiment_helpers.features import UNKNOWN
 
 MIN_REVIEWS = 3  # training reviews that contain a gram with a weight
 FACTOR = np.int64(0x9E3779B97F4A7C15 - 2**64)  # of Fibonacci hashing: 2⁶⁴ by the golden ratio
-REVIEWS_AT_ONCE = 2048  # which bounds the memory
 
 
 class BagClassifier(base.BinaryClassifier):
     """Naive-Bayes-weighted logistic regression on grams: words, and pairs and triples of
     neighbours (Wang and Manning 2012).
 
-    Takes ids (N, T) from `TokenIds`. A gram counts once a review. Its count is weighted by the
-    log-ratio of its frequencies in both classes, smoothed by 1, before the regression learns.
-
-    Attributes: `grams_` (V,) int32, sorted keys, see `_grams`; `weights_` (V,) float16, which
-    a review's log-odds add up; `intercept_`; and `n_train_`, how many reviews taught it.
+    Takes ids (N, T) from `TokenIds`. A gram counts once a review, weighted by the log-ratio of its
+    frequencies in both classes, smoothed by 1. `grams_` (V,) int32 are sorted keys, see `_grams`;
+    `weights_` (V,) float16 add up to log-odds; `n_train_` reviews taught it.
     """
 
     title = "bag of words, pairs and triples"
@@ -40,9 +38,8 @@ class BagClassifier(base.BinaryClassifier):
         if not len(self.grams_):
             raise ValueError(f"no word occurs in {MIN_REVIEWS} reviews")
         rows = self._rows(X)
-        of_classes = [rows[positive == side].sum(axis=0) + 1 for side in (False, True)]
-        in_negative, in_positive = (counts / counts.sum() for counts in of_classes)  # (V,) each
-        ratio = np.log(in_positive / in_negative)
+        frequencies = MultinomialNB(alpha=1).fit(rows, positive).feature_log_prob_  # (2, V)
+        ratio = frequencies[1] - frequencies[0]
         rows.data = ratio[rows.indices]
         regression = LogisticRegression(C=0.1, solver="liblinear").fit(rows, positive)
         self.weights_ = (regression.coef_[0] * ratio).astype(np.float16)
@@ -68,19 +65,14 @@ class BagClassifier(base.BinaryClassifier):
 
 def _grams(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct grams of each review in `ids` (N, T) int64, one review after another, as keys
-    (M,) int32; and how many each review has, (N,). A key is a hash of one, two or three ids. Two
-    grams share one so rarely, 1 in 10,000, that it changes no figure; it makes files small."""
-    found, sizes = [], []
-    for start in range(0, len(ids), REVIEWS_AT_ONCE):
-        words = ids[start : start + REVIEWS_AT_ONCE]
-        grams, known = [words * FACTOR], [words > UNKNOWN]
-        for further in (1, 2):  # words
-            grams.append((grams[-1][:, :-1] + words[:, further:]) * FACTOR)
-            known.append(known[-1][:, :-1] & known[0][:, further:])
-        keys = (np.concatenate(grams, axis=1) >> 32).astype(np.int32)
-        keys = np.sort(keys * np.concatenate(known, axis=1), axis=1)  # 0: no gram
-        new = keys != 0
-        new[:, 1:] &= keys[:, 1:] != keys[:, :-1]
-        found.append(keys[new])
-        sizes.append(new.sum(axis=1))
-    return np.concatenate(found), np.concatenate(sizes)
+    (M,) int32; and how many each review has, (N,). A key is a hash of one, two or three ids, which
+    makes files small; one gram in 10,000 shares its key."""
+    grams, known = [ids * FACTOR], [ids > UNKNOWN]
+    for further in (1, 2):  # words
+        grams.append((grams[-1][:, :-1] + ids[:, further:]) * FACTOR)
+        known.append(known[-1][:, :-1] & known[0][:, further:])
+    keys = (np.concatenate(grams, axis=1) >> 32).astype(np.int32)
+    keys = np.sort(keys * np.concatenate(known, axis=1), axis=1)  # 0: no gram
+    new = keys != 0
+    new[:, 1:] &= keys[:, 1:] != keys[:, :-1]
+    return keys[new], new.sum(axis=1)
