@@ -44,15 +44,14 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Accuracy of plain and skip networks in the study's table over the number of layers with
     weights: a mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
-    kinds = ((False, "plain", BLUE, "o", -0.12), (True, "skip", ORANGE, "s", 0.12))
-    for skip, name, colour, marker, shift in kinds:
-        chosen = results[results["depth"].isin(DEPTHS) & (results["skip_connections"] == skip)]
-        x = chosen["depth"] + shift  # so that equal marks do not hide each other
-        ax.plot(x, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
-        means = chosen.groupby("depth")["accuracy"].mean()
+    kinds = ((False, "plain", BLUE, "o", 1), (True, "skip", ORANGE, "s", 2))
+    for skip, name, colour, marker, step in kinds:
+        chosen = results[results["num_layers"].isin(DEPTHS) & (results["skip_connections"] == skip)]
+        weights = (chosen["num_layers"] + step - 1) // step  # layers that have them
+        ax.plot(weights, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
+        means = chosen.groupby(weights)["accuracy"].mean()
         ax.plot(means, color=colour, label=f"{name}, mean of seeds")
-    plots.over_whole_numbers(ax).set(xlabel="layers with weights", xticks=DEPTHS)
-    ax.set_ylabel(METRICS["accuracy"])
+    plots.over_whole_numbers(ax).set(xlabel="layers with weights", ylabel=METRICS["accuracy"])
     return ax
 
 
@@ -69,11 +68,11 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
     geometric means over the seeds."""
     _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
-        rows, means = results[results["depth"] == depth], {}
+        rows, means = results[results["num_layers"] == depth], {}
         for name, skip in (("plain", False), ("skip", True)):
             norms = pd.DataFrame(rows.loc[rows["skip_connections"] == skip, "gradients"].tolist())
             means[name] = np.exp(np.log(norms).mean()).to_dict()
-        gradient_norms(means, ax).set_title(f"{depth} layers with weights")
+        gradient_norms(means, ax).set_title(f"{depth} layers")
     return axes
 
 

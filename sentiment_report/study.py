@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.model_selection import train_test_split
 
 from sentiment_helpers.classifiers import untrained
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
@@ -14,23 +15,24 @@ from sentiment_helpers.features import TokenIds
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
-from sentiment_helpers.reviews import film_parts, load_reviews, split_reviews
+from sentiment_helpers.reviews import load_reviews, split_reviews
 from sentiment_report import experiments
 from sentiment_report.results_file import ResultsFile
 
-DEPTHS = (2, 4, 8, 14)  # layers with weights
+DEPTHS = (2, 4, 8, 14)
 SEEDS = (1, 2, 3, 4, 5)
 TRAIN_ROWS, VALID_ROWS, GRADIENT_ROWS, MAX_LENGTH = 4000, 3000, 256, 120
 SHARED = {
     "cell_type": "lstm", "dropout": 0.1, "word_dropout": 0.2, "output_dropout": 0.3,
-    "lr": 2e-3, "embedding_lr": 1e-3, "schedule": "linear", "max_norm": 1.0, "max_epochs": 5,
-    "domain_size": 0, "pair_size": 0, "layer_dropout": 0.0, "shortcut": False,
+    "lr": 2e-3, "embedding_lr": 1e-3, "schedule": "linear", "max_norm": 1.0,
+    "max_epochs": 5, "patience": 2,
 }  # fmt: skip
+GLOVE_ALONE = {"domain_size": 0, "pair_size": 0, "layer_dropout": 0.0, "shortcut": False}
 DATA = {
     "reviews": "bundled", "glove": "glove.6B.50d", "rows": [TRAIN_ROWS, VALID_ROWS],
-    "max_length": MAX_LENGTH, "split": "films", "parameters": SHARED,
+    "max_length": MAX_LENGTH, "parameters": SHARED,
 }  # fmt: skip
-PARAMETERS = ("depth", "num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
+PARAMETERS = ("num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
 # `loss`, `accuracy` and `roc_auc` are of the `VALID_ROWS`; `gradients`: `gradient_norms` of the
 # forward stack's input weights before training, from the first `GRADIENT_ROWS`.
 COLUMNS = [*PARAMETERS, "best_epoch", "loss", "accuracy", "roc_auc", "seconds", "gradients"]
@@ -39,10 +41,8 @@ RESULTS = ResultsFile("study", DATA, COLUMNS)
 
 def trainings() -> list[dict]:
     """The parameters of all trainings of the study, seed by seed."""
-    networks = [(1, 1, 32, False, pooling) for pooling in POOLINGS]
-    for depth in DEPTHS:
-        networks += [(depth, depth, 16, False, "attention+max")]
-        networks += [(depth, 2 * depth - 1, 16, True, "attention+max")]  # every other has weights
+    networks = [(depth, 16, skip, "attention+max") for depth in DEPTHS for skip in (False, True)]
+    networks += [(1, 32, False, pooling) for pooling in POOLINGS]
     rows = [(*network, seed) for seed in SEEDS for network in networks]
     return [dict(zip(PARAMETERS, row, strict=True)) for row in rows]
 
@@ -57,12 +57,11 @@ def train(parameters: dict) -> list[dict]:
     """Train one network and measure it: one row of `COLUMNS`."""
     glove, rows, valid = _sets()
     start = time.perf_counter()
-    options = {name: value for name, value in parameters.items() if name != "depth"}
-    classifier = WordBiRNNClassifier(embeddings=glove, **SHARED | options)
+    classifier = WordBiRNNClassifier(embeddings=glove, **GLOVE_ALONE | SHARED | parameters)
     classifier.fit(*rows, validation=valid)
     seconds = time.perf_counter() - start
     scores = evaluate(valid[1], classifier.predict_proba(valid[0])[:, 1])
-    shape = options | {"cell_type": SHARED["cell_type"]}
+    shape = parameters | {"cell_type": SHARED["cell_type"]}
     seed, size = shape.pop("random_state"), glove.vectors.shape[1]
     network = untrained(lambda: WordBiRNN(len(glove.words) + 2, size, **shape), seed)
     with torch.no_grad():
@@ -83,9 +82,10 @@ def train(parameters: dict) -> list[dict]:
 @cache
 def _sets() -> tuple[Glove, tuple, tuple]:
     """The vectors, and (ids, labels) for training and for measuring."""
-    train, _ = split_reviews(load_reviews(DATA["reviews"]), films=True)
-    parts = zip(film_parts(train, 0.5, 0), (TRAIN_ROWS, VALID_ROWS), strict=True)
-    parts = [train.iloc[rows].sample(count, random_state=0) for rows, count in parts]
+    rows, _ = split_reviews(load_reviews(DATA["reviews"]))
+    parts = train_test_split(
+        rows, train_size=TRAIN_ROWS, test_size=VALID_ROWS, stratify=rows["label"], random_state=0
+    )
     glove = load_glove(DATA["glove"])
     ids = TokenIds(glove, MAX_LENGTH).fit(parts[0]["review"])
     return glove, *((ids.transform(part["review"]), part["label"].to_numpy()) for part in parts)

@@ -52,7 +52,7 @@ def test_comparison_is_sorted_and_shows_the_report(made_up):
 
 def of_study(accuracy, seed, num_layers, skip=False, pooling="attention+max"):
     norms = {"forward_stack.layers.1.weight_ih_l0": 10.0**seed}
-    return [num_layers, num_layers, 16, skip, pooling, seed, 1, 0.5, accuracy, 0.8, 1.0, norms]
+    return [num_layers, 16, skip, pooling, seed, 1, 0.5, accuracy, 0.8, 1.0, norms]
 
 
 @pytest.fixture
@@ -67,14 +67,18 @@ def results():
 
 
 def test_depths(results):
+    """Skip connections need twice as many layers for as many with weights."""
+    layers = results["num_layers"].replace(14, 4)
+    results["num_layers"] = layers.where(~results["skip_connections"], 2 * layers)
     table = comparisons.depths_table(results)
-    assert table.index.tolist() == [2, 14]
-    assert table.loc[14, ["plain", "skip", "difference"]].tolist() == pytest.approx([0.5, 0.8, 0.3])
+    assert table.index.tolist() == [2, 4]
+    assert table.loc[4, ["plain", "skip", "difference"]].tolist() == pytest.approx([0.5, 0.8, 0.3])
     assert table.loc[2, "low"] < 0 < table.loc[2, "high"]
-    assert table.loc[14, "low"] > 0
+    assert table.loc[4, "low"] > 0
     assert table["seeds"].tolist() == [3, 3]
     lines = {line.get_label(): line for line in figures.depths(results).lines}
     assert lines["plain, mean of seeds"].get_ydata().tolist() == pytest.approx([0.8, 0.5])
+    assert lines["skip, mean of seeds"].get_xdata().tolist() == [2, 4]
     assert comparisons.depths_table(results.query("random_state == 1")).empty
 
 
