@@ -118,7 +118,7 @@ def _show(options: argparse.Namespace) -> None:
     for path in options.models:
         text = _described(sh.load(path))
         if options.markdown:
-            print(f"## {one_line(path)}\n\n{indent(text, '- ')}\n")
+            print(f"## {one_line(path)}\n", re.sub("(?m)^( *)", r"\1- ", text), "", sep="\n")
         else:
             print(one_line(path), indent(text, "  "), sep="\n")
 

@@ -183,6 +183,10 @@ def test_show(model, model_file, glove, capsys, monkeypatch):
     assert shown.count("\n    learned from 1") == 2  # 18 and 16
     added = blend.final_estimator_.intercept_[0]
     assert shown.endswith(f"\n  added to the sum of log-odds: {added:.2f}\n")
+    assert main(["show", "--markdown", "m.pt"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("## m.pt\n\n- reads texts by TokenIds")
+    assert "\n  - bag of words, pairs and triples: " in shown
 
 
 LINES = "Good film\r\n\n \r\ncaf\xe9, bad\x85dull"
