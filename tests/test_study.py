@@ -1,5 +1,6 @@
 """The study: its plan and its file."""
 
+import hashlib
 import json
 from pathlib import Path
 from unittest.mock import Mock
@@ -49,8 +50,12 @@ def test_the_committed_files_are_complete():
     table = study.RESULTS.read(MODELS / "study.json")
     done = table[list(study.PARAMETERS)].to_dict("records")
     assert all(one in done for one in study.trainings())
-    seeds = shipped.SEEDS_RESULTS.read(MODELS / "seeds.json").groupby("model")["random_state"]
-    assert set(seeds.agg(sorted).map(tuple)) == {shipped.SEEDS}
+    seeds = shipped.SEEDS_RESULTS.read(MODELS / "seeds.json").query("split == 'films'")
+    assert set(seeds.groupby("model")["random_state"].agg(sorted).map(tuple)) == {shipped.SEEDS}
+    official = shipped.OFFICIAL_RESULTS.read(MODELS / "official.json").query("sha256 != ''")
+    for file, measured in official[["source", "sha256"]].drop_duplicates().itertuples(index=False):
+        assert hashlib.sha256((MODELS / file).read_bytes()).hexdigest() == measured
+    assert set(official["source"]) == set(shipped.FILES.values())
 
 
 def test_an_interrupted_study_is_resumed(small, tmp_path):
