@@ -138,9 +138,11 @@ def test_a_summary(model, model_file, rated_file, tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.err.endswith("\nnothing written: --output FILE keeps the predictions\n")
     figures = json.loads(shown.out)
-    counted = {field.name for field in fields(ScoreReport)} - {"scores"}
-    assert set(figures) == {*counted, *Scores._fields}
+    counted = {field.name for field in fields(ScoreReport)} - {"scores", "new_scores"}
+    assert set(figures) == {*counted, *Scores._fields, *(f"new_{one}" for one in Scores._fields)}
     assert figures["rows"] == figures["scored"] == 2000
+    assert figures["taught"] in range(1000, 1003)  # some of the others repeat them
+    assert figures["new_loss"] > figures["loss"]
     assert figures["accuracy"] > 0.65
     for text, found in [("review\n", {"rows": 0}), ("review,label\ngood,1\n", {"roc_auc": None}),
                         ("review,label\na,4\n", {"label_error": mock.ANY})]:  # fmt: skip

@@ -133,6 +133,7 @@ def test_the_result_comes_first(first, project):
     printed, outputs = first
     assert printed.index("runs/1/by_saved_model.csv") < printed.index("200 reviews")
     read = [o["data"].get("text/html", "") for o in outputs if o.output_type == "display_data"]
+    read = [html for html in read if "read as " in html]
     assert ["read as positive" in read[0], "read as negative" in read[1]] == [True, True]
     tags = [output.get("metadata", {}).get("tags", []) for output in outputs]
     assert tags.count(["needs-kernel"]) == 1
