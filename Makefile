@@ -41,9 +41,9 @@ run: .venv/ready  ## a quick run of both notebooks: shorter texts, fewer epochs 
 
 full: .venv/ready  ## both notebooks at their default parameters
 	$(execute)
-	@echo && echo "Executed notebooks, their HTML, models of four fifths: runs/   All: make models"
+	@echo && echo "Executed notebooks, their HTML, models of four fifths of the films: runs/"
 
-models: .venv/ready  ## the models of both notebooks, taught by all reviews: models/*.pt
+models: .venv/ready  ## models/*.pt: all films teach, a twentieth of them chooses
 	$(BIN)/python -m sentiment_report models models
 	$(BIN)/python -m sentiment_helpers show models/RNN.pt models/RNNSkip.pt
 

@@ -87,9 +87,9 @@ def one_thread() -> Iterator[None]:
         return
     flushed = (torch.full((), 1e-40, dtype=torch.float32) * 1).item() == 0
     threads, _here.pool = compute_alone(), None
-    if (count := min(threads, joblib.cpu_count())) > 1:
-        _here.pool = ThreadPoolExecutor(count, initializer=compute_alone)
     try:
+        if (count := min(threads, joblib.cpu_count())) > 1:
+            _here.pool = ThreadPoolExecutor(count, initializer=compute_alone)
         yield
     finally:
         if _here.pool:

@@ -164,6 +164,7 @@ class TokenIds(CorpusTransformer):
 
 
 def _hashes(texts: list[str]) -> np.ndarray:
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]  # half a character
     return hash_array(np.array(texts, dtype=object)).view(np.int64)  # PyTorch's files take these
 
 

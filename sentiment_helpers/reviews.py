@@ -62,6 +62,9 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
     if not kept.any():
         raise ReviewFileError(f"{name} has no labelled review")
     reviews = reviews[kept].astype({"label": "int64"}).reset_index(drop=True)
+    if "film" in reviews:  # each unknown one is a film by itself
+        alone = [f"row {number}" for number in reviews.index]
+        reviews["film"] = reviews["film"].mask(reviews["film"].str.strip() == "", alone)
     if repeated := int(reviews["review"].duplicated().sum()):
         _log.warning("%d of %d reviews repeat an earlier one word for word", repeated, len(reviews))
     return reviews
@@ -147,7 +150,8 @@ def film_parts(
     if "film" not in reviews:
         split = {"test_size": test_size, "random_state": random_state}
         return tuple(train_test_split(rows, stratify=labels, **split))
-    folds = StratifiedGroupKFold(round(1 / test_size), shuffle=True, random_state=random_state)
+    count = min(round(1 / test_size), reviews["film"].nunique())
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=random_state)
     return next(folds.split(rows, labels, reviews["film"]))
 
 
@@ -156,7 +160,8 @@ def _from_table(path: Path, options: dict[str, str]) -> pd.DataFrame:
         if table.label is None:
             wanted, found = " or ".join(LABEL_COLUMNS), ", ".join(table.columns)
             raise ReviewFileError(f"{table.name} has no column named {wanted}, only {found}")
-        film = [name for name in table.columns if name.strip().lower() == "film"][:1]
+        film = [name for name in table.columns if name.strip().lower() == "film"]
+        film = film if len(film) == 1 and film != [table.review] else []
         labels, columns = Labels(table.label), [table.review, table.label, *film]
         rows = pd.concat([pd.DataFrame(columns=columns), *(p[columns] for p in table.parts())])
     found = labels.read(rows[table.review], rows[table.label])

@@ -140,14 +140,15 @@ class Run:
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.parameters["QUICK"]:
-            print(
-                f"QUICK: one seed; {self.max_length} words in order, 64 units, one epoch, no pairs"
-            )
+            size = f"{self.max_length} words in order, {self.words['hidden_size']} units"
+            print(f"QUICK: one seed; {size}, one epoch, no pairs")
 
-    def record(self, classifier, labels: np.ndarray, positive: np.ndarray) -> None:
+    def record(self, classifier, labels: np.ndarray, positive: np.ndarray, films=None) -> None:
         """Add this run to `runs/log.csv`, by the probabilities `positive` (N,) that its classifier
-        gave the held-out reviews with `labels` (N,). Its folder keeps both for `log`."""
-        scores, (low, high) = evaluate(labels, positive), intervals(labels, positive)["accuracy"]
+        gave the held-out reviews with `labels` (N,) of `films` (N,). Its folder keeps them all for
+        `log`."""
+        scores = evaluate(labels, positive)
+        low, high = intervals(labels, positive, films)["accuracy"]
         line = {
             "run": int(self.folder.name), "when": f"{datetime.now():%Y-%m-%d %H:%M}",
             "notebook": self.notebook, "network": classifier.title, "changed": self._changed,
@@ -158,7 +159,7 @@ class Run:
         path = self.folder.parent / "log.csv"
         pd.DataFrame([line]).round(4).to_csv(path, mode="a", header=not path.exists(), index=False)
         settings = [self.parameters[name] for name in UNLIKE]
-        kept = {"settings": settings, "labels": labels, "positive": positive}
+        kept = {"settings": settings, "labels": labels, "positive": positive, "films": films}
         joblib.dump(line | kept, self.folder / "held_out")
 
     def log(self) -> pd.DataFrame:
@@ -223,7 +224,7 @@ def _check_reviews(source, column: str, encoding: str, needs_labels: bool) -> No
             raise ValueError(f"the table has no column {column!r:.80}: set COLUMN")
     elif all(isinstance(text, str) for text in (source, column, encoding)):  # else it has a line
         path, tar = resolve(source), source.endswith((".tar.gz", ".tgz"))
-        halves = source in ("bundled", "aclImdb") or any(path.glob("train/pos/*.txt"))
+        halves = source in ("bundled", "sentences", "aclImdb") or any(path.glob("train/pos/*.txt"))
         if not needs_labels or not (halves or (tar and path.is_file())):
             with open_table(source, column, encoding) as table:
                 if needs_labels and table.label is None:

@@ -12,7 +12,7 @@ KINDS = {"study": run_study, "seeds": run_seeds, "models": run_models, "official
 def main(arguments: list[str] | None = None) -> None:
     """Run `python -m sentiment_report`; the exit status is 2 for a bad file."""
     parser = argparse.ArgumentParser(prog="python -m sentiment_report", description=__doc__)
-    help = "small networks of many kinds; the notebooks' with other seeds, on all reviews, measured"
+    help = "small networks of many kinds; other seeds; the saved models; their figures"
     parser.add_argument("kind", choices=KINDS, help=help)
     parser.add_argument("results", help="a JSON file (a study or seeds are resumed), or a folder")
     given = parser.parse_args(arguments)

@@ -47,9 +47,9 @@ def mcnemar_table(
         pairs = [(name, against) for name in predictions if name != against]
     table = pd.DataFrame(pairs, columns=["first", "second"])
     right = pd.DataFrame({name: values == labels for name, values in predictions.items()}) * 1
-    gained = pd.DataFrame({pair: right[pair[0]] - right[pair[1]] for pair in pairs})
+    gained = pd.DataFrame({p: right[p[0]] - right[p[1]] for p in pairs}, index=right.index)
     table["difference"] = gained.mean().to_numpy()
-    clusters = gained if films is None else gained.groupby(films).sum()
+    clusters = gained if films is None else gained.groupby(np.asarray(films)).sum()
     less = (abs(clusters.sum()) - 1).clip(lower=0)  # Edwards' correction, for small counts
     table["p"] = 2 * norm.sf(less / np.sqrt((clusters**2).sum()).clip(lower=1))
     adjusted = multipletests(table["p"], method="holm")[1] if pairs else []
@@ -88,12 +88,12 @@ def by_sureness(reviews: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFram
 
 
 def runs_table(run: Run) -> pd.DataFrame:
-    """The runs of `run.log()`, the most accurate first, with p-values of McNemar's exact test
+    """The runs of `run.log()`, the most accurate first, with p-values of McNemar's test
     against the first one (Holm–Bonferroni adjusted). This run is marked."""
     table, number = run.log().sort_values("accuracy", ascending=False), int(run.folder.name)
-    labels = table.pop("labels")[number]
+    labels, films = (table.pop(name)[number] for name in ("labels", "films"))
     predictions = {name: positive > 0.5 for name, positive in table.pop("positive").items()}
-    p = mcnemar_table(predictions, labels, against=table.index[0])["p (Holm)"]
+    p = mcnemar_table(predictions, labels, table.index[0], films)["p (Holm)"]
     table = table.assign(**{"p (against the best)": [np.nan, *p]})
     return table.rename({number: f"{number} ← this run"})
 

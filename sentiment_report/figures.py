@@ -72,7 +72,7 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
         for name, skip in (("plain", False), ("skip", True)):
             norms = pd.DataFrame(rows.loc[rows["skip_connections"] == skip, "gradients"].tolist())
             means[name] = np.exp(np.log(norms).mean()).to_dict()
-        gradient_norms(means, ax).set_title(f"{depth} layers")
+        gradient_norms(means, ax).set_title(f"{depth} layers, skip: {depth // 2} with weights")
     return axes
 
 

@@ -1,4 +1,4 @@
-"""The models in `models/`: trained on all reviews, with other seeds, and measured on aclImdb."""
+"""The models in `models/`: trained, with other seeds, and measured on aclImdb's test half."""
 
 import hashlib
 import os
@@ -76,7 +76,7 @@ def _measured(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFram
 
 
 def run_models(folder: str | os.PathLike) -> None:
-    """Train the models of both notebooks on all reviews, side by side; write them to `folder`."""
+    """Train the models of both notebooks on the bundled reviews, side by side, into `folder`."""
     files = {name: Path(folder) / file for name, file in FILES.items()}
     Parallel(n_jobs=-1)(delayed(_write_model)(*one) for one in files.items())
 

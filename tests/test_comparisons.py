@@ -64,6 +64,7 @@ def test_p_values():
     assert ordered["p (Holm)"].tolist() == pytest.approx(expected.tolist())
     copies = {name: np.repeat(values, 3) for name, values in predictions.items()}
     films = np.repeat(np.arange(600), 3)
+    films = pd.Series(films, index=films[::-1])  # whose index is another one
     again = comparisons.mcnemar_table(copies, np.repeat(labels, 3), films=films)
     pd.testing.assert_frame_equal(again, table, rtol=0.05)
 

@@ -39,7 +39,7 @@ def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> C
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """In this block, this thread has PyTorch's defaults: the CPU, gradients and no autocast."""
+    """In this block, this thread has PyTorch's defaults: the CPU, gradients, no autocast."""
     cpu = nullcontext() if torch.empty(0).is_cpu else torch.device("cpu")  # which slows each call
     with cpu, torch.inference_mode(False), torch.autocast("cpu", enabled=False):
         yield
