@@ -48,8 +48,9 @@ def run_seeds(path: str | os.PathLike) -> None:
     """Train the networks of both notebooks with `SEEDS` unless the file `path` contains them; and
     one on the report's random split. Nothing is chosen by these figures of the held-out reviews.
     Errors as in `ResultsFile`."""
-    planned = [("plain", "random", SEEDS[0]), *product(FILES, ["films"], SEEDS)]
-    planned = [dict(zip(("model", "split", "random_state"), one, strict=True)) for one in planned]
+    planned = [{"model": "plain", "split": "random", "random_state": SEEDS[0]}]
+    for seed, name in product(SEEDS, FILES):
+        planned.append({"model": name, "split": "films", "random_state": seed})
     SEEDS_RESULTS.run_missing(path, _rows_of_seed, planned)
 
 
