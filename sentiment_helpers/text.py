@@ -2,10 +2,14 @@
 `many_texts.py` finds the same words in many reviews, sooner."""
 
 import html
+import os
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from unicodedata import category, normalize
 
+if os.path.expanduser("~") == "~":  # a user without a home, for whom NLTK cannot be imported
+    os.environ.setdefault("NLTK_DATA", tempfile.gettempdir())
 from nltk.tokenize import NLTKWordTokenizer
 
 # Words that reverse a judgement. They are always kept.

@@ -1,5 +1,7 @@
 """Cleaning, on cases written out; `test_benchmarks.py` compares it with NLTK on whole reviews."""
 
+import subprocess
+import sys
 import unicodedata
 
 import numpy as np
@@ -164,3 +166,11 @@ def test_tokens_hold_the_words_of_clean(reviews):
     for review in reviews["review"][:300].str.replace(r"\d", " ", regex=True):
         kept = [t for t in text.tokens(review) if t not in text.STOP_WORDS and t.isalpha()]
         assert [w for w in clean(review) if w.isalpha()] == kept
+
+
+def test_a_user_without_a_home():
+    """And without an entry in the list of users."""
+    code = "import os, pwd; del os.environ['HOME']; pwd.getpwuid = {}.__getitem__\n"
+    code += "from sentiment_helpers.text import clean; print(clean('A good film'))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("['good', 'film']\n", "")
