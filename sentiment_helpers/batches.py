@@ -59,7 +59,8 @@ def predict_logits(network: nn.Module, inputs: Tensor, lengths: Tensor | None = 
     order, parts = lengths.argsort(stable=True, descending=True).to(inputs.device), []
     while len(order):
         size = max(EVAL_WORDS // int(lengths[order[0]]), 1)
-        parts, order = [*parts, order[:size]], order[size:]
+        parts.append(order[:size])
+        order = order[size:]
 
     def compute(rows: Tensor) -> Tensor:
         with torch.inference_mode():

@@ -50,8 +50,7 @@ class Run:
     a traceback.
 
     `report` has part one's arguments for `BiRNNClassifier`, `words` part two's for
-    `WordBiRNNClassifier`. `memory` keeps results for later runs with the
-    same code and libraries.
+    `WordBiRNNClassifier`. `memory` keeps results for later runs with the same code and libraries.
     """
 
     def __init__(self, notebook: str, namespace: dict):
@@ -169,7 +168,8 @@ class Run:
         table = pd.DataFrame(lines).set_index("run").sort_index().round(4)
         places = zip(table.pop("settings"), table["labels"], strict=True)
         keys = [joblib.hash(place) for place in places]
-        return table[[key == keys[table.index.get_loc(int(self.folder.name))] for key in keys]]
+        here = keys[table.index.get_loc(int(self.folder.name))]
+        return table[[key == here for key in keys]]
 
 
 def fitted(estimator: BaseEstimator, *rows, **options) -> BaseEstimator:

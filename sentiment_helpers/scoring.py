@@ -95,27 +95,28 @@ def score_csv(
         labels = Labels(table.label)
         file.write(table.line([*table.columns, *ADDED_COLUMNS]))
         parts = table.parts(PART_ROWS)
-        for part, probabilities, known, counted in _score_parts(model, table.review, parts):
+        for part, probabilities, old, counted in _score_parts(model, table.review, parts):
             for row, p in zip(part.to_numpy(), probabilities.tolist(), strict=True):
                 added = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
                 file.write(table.line([*row, *added]))
             counts.update(counted, rows=len(part))
             predicted.extend(probabilities)
-            taught.extend(known.tolist())
+            taught.extend(old.tolist())
             if table.label:
                 found += labels.read(part[table.review], part[table.label])
     if error := labels.error():
         found = []
     rows = [row for row in zip(found, predicted, taught, strict=False) if row[0] in (0, 1)]
     new = [row for row in rows if not row[2]] if counts["taught"] else []
+    scores = [evaluate(*[*zip(*some, strict=True)][:2]) if some else None for some in (rows, new)]
     return ScoreReport(
         **{name: counts[name] for name in ("rows", "scored", "without_known_word", "taught")},
         empty=counts["rows"] - counts["scored"],
         known_words=counts["known"] / counts["words"] if counts["words"] else math.nan,
         undecided=found.count(UNDECIDED),
         unreadable=found.count(UNREADABLE),
-        scores=evaluate(*[*zip(*rows, strict=True)][:2]) if rows else None,
-        new_scores=evaluate(*[*zip(*new, strict=True)][:2]) if new else None,
+        scores=scores[0],
+        new_scores=scores[1],
         label_error=error,
     )
 

@@ -158,8 +158,9 @@ def epochs(
         description: the title of a progress bar; None shows nothing.
     """
     steps = max_epochs * math.ceil(len(rows.inputs) / batch_size)
-    weights = OPTIMIZERS[optimizer](_groups(network, lr, embedding_lr))
-    rates = LambdaLR(weights, lambda done: _factor(schedule, done + 1, steps))
+    learning = OPTIMIZERS[optimizer](_groups(network, lr, embedding_lr))
+    weights = [weight for weight in network.parameters() if weight.requires_grad]
+    rates = LambdaLR(learning, lambda done: _factor(schedule, done + 1, steps))
     order = Generator().manual_seed(random_state)
     shared = {id(tensor): tensor for tensor in network.state_dict(keep_vars=True).values()}
     networks = nn.ModuleList([network, copy.deepcopy(network, shared)])  # one for each half
@@ -175,20 +176,19 @@ def epochs(
                 networks.train()
                 taken = []
                 for batch in rows.batches(batch_size, order):
-                    taken.append(_step(networks, batch, weights, max_norm))
+                    taken.append(_step(networks, weights, batch, learning, max_norm))
                     rates.step()
                     bar.update()
                 yield {"epoch": epoch, "gradient_norm": torch.stack(taken).mean().item()}
     finally:
-        weights.zero_grad()
+        learning.zero_grad()
         for module in drawing:
             module.generator = None
 
 
-def _step(networks: nn.ModuleList, batch: Rows, optimizer: Optimizer, max_norm: float) -> Tensor:
+def _step(networks, weights, batch: Rows, optimizer: Optimizer, max_norm: float) -> Tensor:
     """One step down the mean loss; the norm of its gradient before clipping. The `networks` share
-    their weights; each one has a half of the batch, and a thread."""
-    weights = [weight for weight in networks.parameters() if weight.requires_grad]
+    their `weights`; each one has a half of the batch, and a thread."""
 
     def gradients(network: nn.Module, half: Rows) -> tuple[Tensor, ...]:
         logits = network(half.inputs)
