@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from sentiment_helpers import plots
-from sentiment_helpers.plots import BLUE, GREEN, GREY, METRICS, ORANGE
+from sentiment_helpers.plots import BLUE, COLOURS, GREEN, GREY, METRICS, ORANGE
 from sentiment_report.experiments import INPUT_WEIGHTS, report_table
 from sentiment_report.study import DEPTHS
 
@@ -34,9 +34,9 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
     ax = plots.axes_or_new(ax)
     for name, values in norms.items():
         drawn = pd.Series(values, dtype=float).filter(regex=INPUT_WEIGHTS, axis=0)
-        layers = [int(weight.split(".")[-2]) for weight in drawn.index]
-        ax.plot(layers, drawn, marker="o", label=name)
-    ax.set(xlabel="layer (1 reads the review)", ylabel="gradient norm of weight_ih", yscale="log")
+        ax.plot(range(1, len(drawn) + 1), drawn.to_numpy(), marker="o", label=name)
+    ax.set(xlabel="layer with weights (1 reads the review)", yscale="log")
+    ax.set_ylabel("gradient norm of weight_ih")
     return plots.over_whole_numbers(ax)
 
 
@@ -44,12 +44,11 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Accuracy of plain and skip networks in the study's table over the number of layers with
     weights: a mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
-    kinds = ((False, "plain", BLUE, "o", 1), (True, "skip", ORANGE, "s", 2))
-    for skip, name, colour, marker, step in kinds:
-        chosen = results[results["num_layers"].isin(DEPTHS) & (results["skip_connections"] == skip)]
-        weights = (chosen["num_layers"] + step - 1) // step  # layers that have them
+    for name, skip, marker in (("skip", True, "s"), ("plain", False, "o")):
+        chosen = results[(results["num_layers"] > 1) & (results["skip_connections"] == skip)]
+        weights = (chosen["num_layers"] + skip) // (1 + skip)  # layers that have them
+        means, (colour, *_) = chosen.groupby(weights)["accuracy"].mean(), COLOURS[not skip :]
         ax.plot(weights, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
-        means = chosen.groupby(weights)["accuracy"].mean()
         ax.plot(means, color=colour, label=f"{name}, mean of seeds")
     plots.over_whole_numbers(ax).set(xlabel="layers with weights", ylabel=METRICS["accuracy"])
     return ax
@@ -68,11 +67,12 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
     geometric means over the seeds."""
     _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
-        rows, means = results[results["num_layers"] == depth], {}
-        for name, skip in (("plain", False), ("skip", True)):
-            norms = pd.DataFrame(rows.loc[rows["skip_connections"] == skip, "gradients"].tolist())
+        means, kinds = {}, {"skip": (2 * depth - 1, True), "plain": (depth, False)}
+        for name, kind in kinds.items():
+            rows = (results[["num_layers", "skip_connections"]] == kind).all(axis=1)
+            norms = pd.DataFrame(results.loc[rows, "gradients"].tolist())
             means[name] = np.exp(np.log(norms).mean()).to_dict()
-        gradient_norms(means, ax).set_title(f"{depth} layers, skip: {depth // 2} with weights")
+        gradient_norms(means, ax).set_title(f"{depth} layers with weights")
     return axes
 
 

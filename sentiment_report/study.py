@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import train_test_split
 
 from sentiment_helpers.classifiers import untrained
 from sentiment_helpers.classifiers.word_birnn import WordBiRNNClassifier
@@ -15,11 +14,11 @@ from sentiment_helpers.features import TokenIds
 from sentiment_helpers.glove import Glove, load_glove
 from sentiment_helpers.metrics import evaluate
 from sentiment_helpers.networks import POOLINGS, WordBiRNN
-from sentiment_helpers.reviews import load_reviews, split_reviews
+from sentiment_helpers.reviews import film_parts, load_reviews, split_reviews
 from sentiment_report import experiments
 from sentiment_report.results_file import ResultsFile
 
-DEPTHS = (2, 4, 8, 14)
+DEPTHS = (2, 4, 8, 14)  # layers with weights
 SEEDS = (1, 2, 3, 4, 5)
 TRAIN_ROWS, VALID_ROWS, GRADIENT_ROWS, MAX_LENGTH = 4000, 3000, 256, 120
 SHARED = {
@@ -29,8 +28,8 @@ SHARED = {
 }  # fmt: skip
 GLOVE_ALONE = {"domain_size": 0, "pair_size": 0, "layer_dropout": 0.0, "shortcut": False}
 DATA = {
-    "reviews": "bundled", "glove": "glove.6B.50d", "rows": [TRAIN_ROWS, VALID_ROWS],
-    "max_length": MAX_LENGTH, "parameters": SHARED,
+    "reviews": "bundled", "films": "apart", "glove": "glove.6B.50d",
+    "rows": [TRAIN_ROWS, VALID_ROWS], "max_length": MAX_LENGTH, "parameters": SHARED,
 }  # fmt: skip
 PARAMETERS = ("num_layers", "hidden_size", "skip_connections", "pooling", "random_state")
 # `loss`, `accuracy` and `roc_auc` are of the `VALID_ROWS`; `gradients`: `gradient_norms` of the
@@ -41,8 +40,10 @@ RESULTS = ResultsFile("study", DATA, COLUMNS)
 
 def trainings() -> list[dict]:
     """The parameters of all trainings of the study, seed by seed."""
-    networks = [(depth, 16, skip, "attention+max") for depth in DEPTHS for skip in (False, True)]
-    networks += [(1, 32, False, pooling) for pooling in POOLINGS]
+    networks = [(1, 32, False, pooling) for pooling in POOLINGS]
+    for depth in DEPTHS:  # with skip connections, every second layer has no weights
+        networks.append((depth, 16, False, "attention+max"))
+        networks.append((2 * depth - 1, 16, True, "attention+max"))
     rows = [(*network, seed) for seed in SEEDS for network in networks]
     return [dict(zip(PARAMETERS, row, strict=True)) for row in rows]
 
@@ -82,10 +83,9 @@ def train(parameters: dict) -> list[dict]:
 @cache
 def _sets() -> tuple[Glove, tuple, tuple]:
     """The vectors, and (ids, labels) for training and for measuring."""
-    rows, _ = split_reviews(load_reviews(DATA["reviews"]))
-    parts = train_test_split(
-        rows, train_size=TRAIN_ROWS, test_size=VALID_ROWS, stratify=rows["label"], random_state=0
-    )
+    rows, _ = split_reviews(load_reviews(DATA["reviews"]), films=True)
+    sizes = zip(film_parts(rows, 0.2, 0), (TRAIN_ROWS, VALID_ROWS), strict=True)
+    parts = [rows.iloc[numbers].sample(size, random_state=0) for numbers, size in sizes]
     glove = load_glove(DATA["glove"])
     ids = TokenIds(glove, MAX_LENGTH).fit(parts[0]["review"])
     return glove, *((ids.transform(part["review"]), part["label"].to_numpy()) for part in parts)

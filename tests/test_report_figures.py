@@ -61,35 +61,33 @@ def results():
     rows = []
     for seed, noise in ((1, 0.01), (2, -0.01), (3, 0.0)):
         for depth, plain, skip in ((2, 0.8 + noise, 0.8 - noise), (14, 0.5, 0.8 + noise)):
-            rows += [of_study(plain, seed, depth), of_study(skip, seed, depth, skip=True)]
+            rows += [of_study(plain, seed, depth), of_study(skip, seed, 2 * depth - 1, skip=True)]
         rows.append(of_study(0.6 + noise, seed, 1, pooling="last"))
     return pd.DataFrame(rows, columns=study.COLUMNS)
 
 
 def test_depths(results):
-    """Skip connections need twice as many layers for as many with weights."""
-    layers = results["num_layers"].replace(14, 4)
-    results["num_layers"] = layers.where(~results["skip_connections"], 2 * layers)
+    """Layers with weights: with skip connections, 2 of 3 and 14 of 27."""
     table = comparisons.depths_table(results)
-    assert table.index.tolist() == [2, 4]
-    assert table.loc[4, ["plain", "skip", "difference"]].tolist() == pytest.approx([0.5, 0.8, 0.3])
+    assert table.index.tolist() == [2, 14]
+    assert table.loc[14, ["plain", "skip", "difference"]].tolist() == pytest.approx([0.5, 0.8, 0.3])
     assert table.loc[2, "low"] < 0 < table.loc[2, "high"]
-    assert table.loc[4, "low"] > 0
+    assert table.loc[14, "low"] > 0
     assert table["seeds"].tolist() == [3, 3]
     lines = {line.get_label(): line for line in figures.depths(results).lines}
     assert lines["plain, mean of seeds"].get_ydata().tolist() == pytest.approx([0.8, 0.5])
-    assert lines["skip, mean of seeds"].get_xdata().tolist() == [2, 4]
+    assert lines["skip, mean of seeds"].get_xdata().tolist() == [2, 14]
     assert comparisons.depths_table(results.query("random_state == 1")).empty
 
 
 def test_gradients_are_geometric_means_over_seeds(results):
     """A figure for each depth, with the same scale."""
     axes = figures.gradients_by_depth(results)
-    titles = [ax.get_title().partition(",")[0] for ax in axes]
-    assert titles == [f"{depth} layers" for depth in study.DEPTHS]
+    titles = [ax.get_title() for ax in axes]
+    assert titles == [f"{depth} layers with weights" for depth in study.DEPTHS]
     assert axes[0].get_ylim() == axes[3].get_ylim()
     for ax in axes[[0, 3]]:
-        assert [line.get_label() for line in ax.lines] == ["plain", "skip"]
+        assert [line.get_label() for line in ax.lines] == ["skip", "plain"]
         assert [line.get_xydata().tolist() for line in ax.lines] == [[[1, pytest.approx(100)]]] * 2
     assert [line.get_xydata().tolist() for line in axes[1].lines] == [[], []]
 
