@@ -65,12 +65,12 @@ def roc_and_calibration(labels: np.ndarray, probabilities: dict[str, np.ndarray]
 def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
     """`gradient_norms` of plain and skip networks in the study's table, for each depth: the
     geometric means over the seeds."""
+    found = results.groupby(["num_layers", "skip_connections"])["gradients"].agg(list).to_dict()
     _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
         means, kinds = {}, {"skip": (2 * depth - 1, True), "plain": (depth, False)}
         for name, kind in kinds.items():
-            rows = (results[["num_layers", "skip_connections"]] == kind).all(axis=1)
-            norms = pd.DataFrame(results.loc[rows, "gradients"].tolist())
+            norms = pd.DataFrame(found.get(kind, []))
             means[name] = np.exp(np.log(norms).mean()).to_dict()
         gradient_norms(means, ax).set_title(f"{depth} layers with weights")
     return axes
