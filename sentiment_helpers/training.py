@@ -173,35 +173,38 @@ def epochs(
         with one_thread(), tqdm(total=steps, **shown) as bar:
             for epoch in range(1, max_epochs + 1):
                 bar.set_postfix_str(f"epoch {epoch} of {max_epochs}")
-                networks.train()
-                taken = []
-                for batch in rows.batches(batch_size, order):
-                    taken.append(_step(networks, weights, batch, learning, max_norm))
+                batches, norms = rows.batches(batch_size, order), []
+                for norm in one_epoch(networks, weights, batches, learning, max_norm):
+                    norms.append(norm)
                     rates.step()
                     bar.update()
-                yield {"epoch": epoch, "gradient_norm": torch.stack(taken).mean().item()}
+                yield {"epoch": epoch, "gradient_norm": torch.stack(norms).mean().item()}
     finally:
         learning.zero_grad()
         for module in drawing:
             module.generator = None
 
 
-def _step(networks, weights, batch: Rows, optimizer: Optimizer, max_norm: float) -> Tensor:
-    """One step down the mean loss; the norm of its gradient before clipping. The `networks` share
-    their `weights`; each one has a half of the batch, and a thread."""
+def one_epoch(networks, weights, batches, optimizer: Optimizer, max_norm) -> Iterator[Tensor]:
+    """Take a step down the mean loss of each batch of `Rows`; yields the norm of its gradient
+    before clipping. The `networks` share their `weights`; each has half a batch and a thread."""
+    networks.train()
+    for batch in batches:
+        halves = batch.halves()
+        of_half = partial(_gradients, weights, len(batch.inputs))
+        found = each(of_half, networks[: len(halves)], halves)
+        for weight, first, *rest in zip(weights, *found, strict=True):
+            weight.grad = sum(rest, first)
+        norm = nn.utils.clip_grad_norm_(weights, max_norm)
+        optimizer.step()
+        yield norm
 
-    def gradients(network: nn.Module, half: Rows) -> tuple[Tensor, ...]:
-        logits = network(half.inputs)
-        losses = binary_cross_entropy_with_logits(logits, half.labels, reduction="sum")
-        return torch.autograd.grad(losses / len(batch.inputs), weights, materialize_grads=True)
 
-    halves = batch.halves()
-    found = each(gradients, networks[: len(halves)], halves)
-    for weight, first, *rest in zip(weights, *found, strict=True):
-        weight.grad = sum(rest, first)
-    norm = nn.utils.clip_grad_norm_(weights, max_norm)
-    optimizer.step()
-    return norm
+def _gradients(weights, count: int, network: nn.Module, rows: Rows) -> tuple[Tensor, ...]:
+    """What these rows add to the gradient of the mean loss of `count` rows."""
+    logits = network(rows.inputs)  # (B,)
+    losses = binary_cross_entropy_with_logits(logits, rows.labels, reduction="sum")
+    return torch.autograd.grad(losses / count, weights, materialize_grads=True)
 
 
 def _factor(schedule: str, step: int, steps: int) -> float:
