@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["plots"],
     submod_attrs={
-        "reviews": ["load_reviews", "split_reviews"],
+        "reviews": ["film_parts", "load_reviews", "split_reviews"],
         "text": ["clean", "tokens"],
         "glove": ["Glove", "load_glove"],
         "features": ["MeanEmbedding", "TokenIds"],

@@ -4,13 +4,14 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from pandas.io.formats.style import Styler
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import DescrStatsW
 
 from sentiment_helpers.metrics import check_rows, evaluate, intervals
 from sentiment_helpers.runs import Run
-from sentiment_report.experiments import FIGURES, report_table
+from sentiment_report.experiments import FIGURES, REPORT_REVIEWS, report_table
 from sentiment_report.study import DEPTHS
 
 PAIRS = (("gru-5", "lstm-5"), ("gru-14-skip", "gru-14"), ("lstm-14-skip", "lstm-14"))
@@ -29,6 +30,13 @@ def table(results: pd.DataFrame) -> pd.DataFrame:
         columns[result["title"], "here"] = result
     index = pd.MultiIndex.from_tuples(rows.values())
     return pd.DataFrame(columns, [*rows]).set_axis(index).astype(float)
+
+
+def table_for_notebook(results: pd.DataFrame, here: str) -> Styler:
+    """`table`, formatted, with a caption that says on which data each side was measured."""
+    caption = f"report: glove.6B.300d, {REPORT_REVIEWS:,} reviews; here: {here}"
+    shown = table(results).style.format(precision=4, na_rep="").set_caption(caption)
+    return shown.format("{:g}", subset=(["training"], slice(None)), na_rep="")
 
 
 def mcnemar_table(

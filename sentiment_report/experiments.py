@@ -92,10 +92,14 @@ def run_all(
     jobs = [delayed(kept)(name, train, valid, random_state=seed, **changes) for seed, name in pairs]
     if known := sum(kept.check_call_in_cache(*job, **options) for _, job, options in jobs):
         print(f"{known} of {len(jobs)} trainings: kept from an earlier run")
+    return pd.DataFrame(in_parallel(jobs, "training"))
+
+
+def in_parallel(jobs: list, unit: str) -> list:
+    """The results of joblib's `jobs`, computed on all cores, with a progress bar."""
     # Without `max_nbytes` workers would get other kinds of arrays, which count as other arguments.
     results = Parallel(n_jobs=-1, return_as="generator", max_nbytes=None)(jobs)
-    bar = tqdm(results, total=len(jobs), unit="training", file=sys.stdout, dynamic_ncols=True)
-    return pd.DataFrame([*bar])
+    return [*tqdm(results, total=len(jobs), unit=unit, file=sys.stdout, dynamic_ncols=True)]
 
 
 def gradient_norms(network: torch.nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, float]:

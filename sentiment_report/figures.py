@@ -1,8 +1,12 @@
 """Figures for the report's experiments and the study, drawn like those of `plots`."""
 
+from inspect import getsource
+from textwrap import dedent
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 from matplotlib.axes import Axes
 
 from sentiment_helpers import plots
@@ -98,3 +102,8 @@ def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None
     ax.set(xlim=(-0.3, 4.3), ylim=(-0.5, top + 0.5))
     ax.axis("off")
     return ax
+
+
+def source(*shown) -> Markdown:
+    """The code of functions and classes, as a notebook shows it."""
+    return Markdown("\n".join(f"```python\n{dedent(getsource(one))}```" for one in shown))
