@@ -11,7 +11,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from sklearn.pipeline import Pipeline
 
 from sentiment_helpers.features import TokenIds
-from sentiment_helpers.plots import BLUE, GREEN, ORANGE
+from sentiment_helpers.plots import AMBER, GREEN, GREY
 from sentiment_helpers.text import pieces
 
 FONT = {"family": "DejaVu Sans Mono", "size": 9, "color": "black", "va": "center"}
@@ -51,11 +51,10 @@ class Highlights:
         """The words' colours in each part, by its heading, which fits into a line."""
         read = "positive" if self.probability > 0.5 else "negative"
         effect = f"read as {read} (probability of positive {self.probability:.2f}); a word moved "
-        effect += "this to positive (blue) or negative (orange):"
-        parts = {effect: _colours(self.words["effect"], BLUE, ORANGE)}
+        effect += "this to positive (green) or negative (amber):"
+        parts = {effect: _colours(self.words["effect"], GREEN, AMBER)}
         if "attention" in self.words:
-            attention = "attention, the weight of each word's state:"
-            parts[attention] = _colours(self.words["attention"], GREEN, GREEN)
+            parts["attention to each word:"] = _colours(self.words["attention"], GREY, GREY)
         return parts
 
     def _repr_html_(self) -> str:
@@ -69,7 +68,7 @@ class Highlights:
 
     def draw(self) -> Axes:
         """Draw both parts on new Axes, which are as high as they need."""
-        ax, row = plt.figure().add_axes((0, 0, 1, 1)), 0
+        ax, row = plt.figure().add_axes((0, 0, 1, 1), frame_on=False, xticks=[], yticks=[]), 0
         for heading, colours in self._parts().items():
             row, column = row + 1, CHARACTERS  # the words begin on the next line
             ax.text(1, row, heading, **FONT)
@@ -80,7 +79,6 @@ class Highlights:
                 column += len(word) + 1
         ax.figure.set_size_inches(WIDTH, LINE * (row + 1))
         ax.set(xlim=(0, CHARACTERS), ylim=(row + 1, 0))
-        ax.axis("off")
         return ax
 
 

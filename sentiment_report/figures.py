@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from matplotlib.axes import Axes
 
 from sentiment_helpers import plots
-from sentiment_helpers.plots import BLUE, COLOURS, GREEN, GREY, METRICS, ORANGE
+from sentiment_helpers.plots import BLUE, GREEN, GREY, METRICS, ORANGE
 from sentiment_report.experiments import INPUT_WEIGHTS, report_table
 from sentiment_report.study import DEPTHS
 
@@ -18,7 +18,7 @@ from sentiment_report.study import DEPTHS
 def comparison(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Validation accuracy of each row of `run_all` with its 95 % interval, sorted. Hollow marks are
     the report's, measured on its own reviews and vectors."""
-    ax = plots.axes_or_new(ax, figsize=(8, 1.2 + 0.42 * len(results)))
+    ax = plots.axes_or_new(ax, figsize=(8, 1.2 + 0.32 * len(results)))
     results = results.sort_values("valid_accuracy", kind="stable")
     y, values = range(len(results)), results["valid_accuracy"].to_numpy()
     errors = abs(np.transpose(results["interval"].tolist()) - values)  # (2, results)
@@ -26,9 +26,10 @@ def comparison(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     report = report_table().loc[results["experiment"], "valid_accuracy"]
     ax.plot(report, y, "D", color=ORANGE, fillstyle="none", label="report")
     ax.set_yticks(y, results["title"])
-    ax.set(xlabel=f"validation {METRICS['accuracy']}, 95 % interval")
+    ax.set(xlabel=f"validation {METRICS['accuracy']}, 95 % interval", ylim=(-0.6, len(y) - 0.4))
     ax.grid(axis="x", alpha=0.3)
-    ax.legend(loc="center left")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
+    ax.axis(not results.empty)
     return ax
 
 
@@ -39,8 +40,7 @@ def gradient_norms(norms: dict[str, dict[str, float]], ax: Axes | None = None) -
     for name, values in norms.items():
         drawn = pd.Series(values, dtype=float).filter(regex=INPUT_WEIGHTS, axis=0)
         ax.plot(range(1, len(drawn) + 1), drawn.to_numpy(), marker="o", label=name)
-    ax.set(xlabel="layer with weights (1 reads the review)", yscale="log")
-    ax.set_ylabel("gradient norm of weight_ih")
+    ax.set(xlabel="layer with weights (1: lowest)", ylabel="gradient norm, weight_ih", yscale="log")
     return plots.over_whole_numbers(ax)
 
 
@@ -48,10 +48,10 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Accuracy of plain and skip networks in the study's table over the number of layers with
     weights: a mark for each seed, a line through the means."""
     ax = plots.axes_or_new(ax)
-    for name, skip, marker in (("skip", True, "s"), ("plain", False, "o")):
+    for name, skip, marker, colour in (("skip", True, "s", BLUE), ("plain", False, "o", ORANGE)):
         chosen = results[(results["num_layers"] > 1) & (results["skip_connections"] == skip)]
         weights = (chosen["num_layers"] + skip) // (1 + skip)  # layers that have them
-        means, (colour, *_) = chosen.groupby(weights)["accuracy"].mean(), COLOURS[not skip :]
+        means = chosen.groupby(weights)["accuracy"].mean()
         ax.plot(weights, chosen["accuracy"], marker, color=colour, markersize=4, alpha=0.5)
         ax.plot(means, color=colour, label=f"{name}, mean of seeds")
     plots.over_whole_numbers(ax).set(xlabel="layers with weights", ylabel=METRICS["accuracy"])
@@ -70,36 +70,36 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
     """`gradient_norms` of plain and skip networks in the study's table, for each depth: the
     geometric means over the seeds."""
     found = results.groupby(["num_layers", "skip_connections"])["gradients"].agg(list).to_dict()
-    _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 4), sharey=True, layout="constrained")
+    _, axes = plt.subplots(1, len(DEPTHS), figsize=(13, 3.5), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
         means, kinds = {}, {"skip": (2 * depth - 1, True), "plain": (depth, False)}
         for name, kind in kinds.items():
             norms = pd.DataFrame(found.get(kind, []))
             means[name] = np.exp(np.log(norms).mean()).to_dict()
         gradient_norms(means, ax).set_title(f"{depth} layers with weights")
+        ax.label_outer()
     return axes
 
 
 def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None) -> Axes:
     """The two stacks of a `BiRNN` from bottom to top, with its skip connections as arcs."""
-    ax = plots.axes_or_new(ax, figsize=(7, 1.5 + 0.42 * num_layers))
     numbers = range(1, num_layers + 1, 2 if skip_connections else 1)
-    top, box = len(numbers) + 1, {"boxstyle": "round,pad=0.3", "facecolor": "white"}
-    centred, arrow = {"ha": "center", "va": "center"}, {"arrowstyle": "-|>", "color": GREY}
-    for x, side, name, colour in ((1, -1, "forward", BLUE), (3, 1, "backward", ORANGE)):
-        for height, number in enumerate(numbers, 1):
-            skip, below = skip_connections and number > 1, x if height > 1 else 2
-            ax.annotate("", (x, height - 0.2), (below, height - 0.8), arrowprops=arrow)
-            if skip:
-                arc = {"connectionstyle": f"arc3,rad={0.25 * side}", "color": GREEN}
-                at = x + 0.62 * side
-                ax.annotate("", (at, height), (at, 1), arrowprops=arrow | arc)
-            text = f"{name} layer {number}" + " + layer 1" * skip
-            ax.text(x, height, text, fontsize=9, bbox=box | {"edgecolor": colour}, **centred)
-        ax.annotate("", (2, top - 0.2), (x, top - 0.8), arrowprops=arrow)
-    ax.text(2, 0, "review: T word vectors (B, T, D), dropout", bbox=box, **centred)
-    ax.text(2, top, "both last states (B, 2H) → linear → logit (B,)", bbox=box, **centred)
-    ax.set(xlim=(-0.3, 4.3), ylim=(-0.5, top + 0.5))
+    top, height = len(numbers) + 1, 0.58  # of the last box, and of each: rows are 1 apart
+    ax = plots.axes_or_new(ax, figsize=(7, 0.46 * (top + 1)))
+    arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "color": GREY}
+    ends = "review (B, T, D) → dropout", "both last states (B, 2H) → linear → logit (B,)"
+    boxes = ax.barh([0, top], 12, height, -6, color=(GREY, 0.1), edgecolor=GREY)
+    ax.bar_label(boxes, ends, label_type="center", fontsize=9)
+    for x, side, angle, name in ((-3.5, -6, 180, "forward"), (3.5, 6, 0, "backward")):
+        texts = [f"{name} layer {n}" + " + layer 1" * (skip_connections and n > 1) for n in numbers]
+        boxes = ax.barh(range(1, top), 5, height, x - 2.5, color=(BLUE, 0.1), edgecolor=BLUE)
+        ax.bar_label(boxes, texts, label_type="center", fontsize=9)
+        for y in range(top):
+            ax.annotate("", (x, y + 1 - height / 2), (x, y + height / 2), arrowprops=arrow)
+        arc = {"connectionstyle": f"arc,angleA={angle},angleB={angle},armA=22,armB=22,rad=8"}
+        for y in range(2, top) if skip_connections else ():
+            ax.annotate("", (side, y), (side, 1), arrowprops=arrow | arc | {"color": GREEN})
+    ax.set(xlim=(-7.5, 7.5), ylim=(-0.5, top + 0.5))
     ax.axis("off")
     return ax
 

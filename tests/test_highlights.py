@@ -94,9 +94,9 @@ def test_html_is_escaped_and_coloured(linear):
     colours = re.findall(r'background:(#\w+)" title="([+-][\d.]+)">(\w+)<', html)
     by_word = {word: (to_rgb(colour), float(effect)) for colour, effect, word in colours}
     assert by_word["good"][1] > 0 > by_word["dull"][1]
-    for word, is_blue in (("good", True), ("dull", False)):
-        red, _, blue = by_word[word][0]
-        assert (blue > red) == is_blue
+    for word, is_green in (("good", True), ("dull", False)):
+        red, green, _ = by_word[word][0]
+        assert (green > red) == is_green
 
 
 def test_heading(linear):

@@ -46,11 +46,23 @@ def test_learning_curves_show_both_sides_and_the_kept_epoch():
         assert names == ["training", "validation", "weights kept"]
         assert ax.get_xlabel() == "epoch"
         assert ax.lines[2].get_xdata()[0] == 2
+        assert [line.get_color() for line in ax.lines] == [plots.SKY, plots.BLUE, plots.GREY]
+
+
+def test_one_epoch_has_one_tick():
+    ax = plots.learning_curve(HISTORY[:1])
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
 
 
 def test_roc_curves_name_their_epochs_and_areas():
-    names = [t.get_text() for t in plots.roc_curves(LABELS, PROBABILITIES).get_legend().texts]
+    ax = plots.roc_curves(LABELS, PROBABILITIES)
+    names = [t.get_text() for t in ax.get_legend().texts]
     assert names == ["chance", "epoch 1 (AUC = 0.75)", "epoch 6 (AUC = 1.00)"]
+    first, last = (sum(line.get_color()[:3]) for line in ax.lines[1:])
+    assert first > last  # later epochs are darker, and so is a single one
+    (only,) = plots.roc_curves(LABELS, {1: PROBABILITIES[1]}).lines[1:]
+    assert sum(only.get_color()[:3]) == last
 
 
 FEW = {

@@ -35,9 +35,29 @@ def test_networks_are_drawn_layer_by_layer():
     assert figures.gradient_norms(NORMS, ax) is ax
     assert [line.get_label() for line in ax.lines] == ["plain", "skip"]
     assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
-    texts = {t.get_text() for t in figures.draw_network(5, skip_connections=True).texts}
+    drawn = figures.draw_network(5, skip_connections=True)
+    texts = {t.get_text() for t in drawn.texts}
     assert {"forward layer 1", "backward layer 5 + layer 1"} <= texts
     assert "forward layer 2" not in texts
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_arrows_lead_from_edge_to_edge(skip):
+    """Up from each box but the last, and from the first layer to each later one."""
+    ax = figures.draw_network(13, skip_connections=skip)
+    arrows = [text for text in ax.texts if not text.get_text()]
+    numbers = 7 if skip else 13
+    assert len(arrows) == 2 * (numbers + 1 + (numbers - 1) * skip)
+    for arrow in arrows:
+        for x, y in (arrow.xy, arrow.xyann):
+            assert any(_on_edge(box, x, y) for box in ax.patches)
+    assert ax.figure.get_size_inches()[1] <= (4.2 if skip else 7)
+
+
+def _on_edge(box, x, y):
+    left, low, right, high = box.get_bbox().extents
+    beside = low <= y <= high and np.isclose(x, [left, right]).any()
+    return beside or (left <= x <= right and np.isclose(y, [low, high]).any())
 
 
 def test_comparison_is_sorted_and_shows_the_report(made_up):
@@ -105,4 +125,8 @@ def test_no_results(made_up, results, tmp_path, caplog):
         figures.depths(few).figure.canvas.draw()
         figures.gradients_by_depth(few)
         assert comparisons.depths_table(few).empty
-    figures.gradient_norms({}).figure.canvas.draw()
+    for ax in (figures.gradient_norms({}), figures.depths(none), figures.comparison(some[:0])):
+        ax.figure.canvas.draw()
+        assert not ax.axison
+    assert figures.depths(none).get_legend().get_title().get_text() == "no results yet"
+    assert figures.depths(results).axison
