@@ -91,10 +91,18 @@ lab: .venv/ready  ## open the notebooks in JupyterLab
 bench: .venv/ready  ## speed against usual methods: benchmarks/RESULTS.md; one stage: STAGE=vectors
 	$(BIN)/python -m benchmarks $(STAGE)
 
+# Of the metadata, only the cells' tags and the kernel's name stay.
+define CLEAR
+import sys, nbformat
+for path in sys.argv[1:]:
+    notebook = nbformat.read(path, 4)
+    for part, kept in [(notebook, "kernelspec"), *((cell, "tags") for cell in notebook.cells)]:
+        part.metadata = {kept: part.metadata[kept]} if part.metadata.get(kept) else {}
+    nbformat.write(notebook, path)
+endef
+export CLEAR
+
 notebooks: full  ## a run at the default parameters: its outputs to notebooks/, pictures to models/
 	cp $$(ls -td runs/*/ | grep -E '/[0-9]+/$$' | head -2 | sed 's|$$|*.png|') models/
-	$(NBCONVERT) --to notebook --output-dir notebooks \
-		--ClearMetadataPreprocessor.enabled=True \
-		--ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \
-		--ClearMetadataPreprocessor.preserve_nb_metadata_mask='{"kernelspec", "language_info"}' \
-		$(NOTEBOOKS:%=runs/%.ipynb)
+	$(NBCONVERT) --to notebook --output-dir notebooks $(NOTEBOOKS:%=runs/%.ipynb)
+	$(BIN)/python -c "$$CLEAR" $(NOTEBOOKS:%=notebooks/%.ipynb)

@@ -147,7 +147,9 @@ def code_cells(path):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_committed_notebooks(path):
     """All outputs of one run, but not the many states of a progress bar; no more than 1 MB."""
-    nbformat.validate(nbformat.read(path, as_version=4))
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
     assert path.stat().st_size <= 1_000_000
     cells = code_cells(path)
     counts = [cell.execution_count for cell in cells]
