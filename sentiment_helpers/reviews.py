@@ -46,7 +46,7 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
     """
     name, path = os.fspath(source), resolve(source)
     if name == "aclImdb":
-        path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
+        path = find_or_download(name, URL, f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
     if name in ("bundled", "sentences"):
         reviews = _installed("imdb" if name == "bundled" else "rotten_tomatoes")
     elif path.is_dir() or path.name.endswith((".tar.gz", ".tgz")):
