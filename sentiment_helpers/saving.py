@@ -76,8 +76,6 @@ def load(path: str | os.PathLike) -> ClassifierMixin:
     except Exception as error:  # bytes and values of the wrong kind fail in many ways
         reason = getattr(error, "strerror", None) or str(error) or "it is damaged"
         reason = reason.split(". In PyTorch")[0]  # what follows is advice to trust the file
-    if place.parent.name == "models" and not os.path.exists(place):
-        reason += "; the project's models are in its repository, not in the installed package"
     raise CheckpointError(f"{fails}: {reason:.400}")
 
 
