@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -41,11 +41,9 @@ def project_folder() -> Path:
 
 
 def path_of(written: str | os.PathLike) -> Path:
-    """What a user wrote, as a path: "~/x" is in the home folder, "./~/x" and "~x" are not."""
+    """What a user wrote, as a path: "~/x" is in the home folder, "~x" is not."""
     path = Path(written)
-    if path.parts[:1] != ("~",):
-        return path
-    return Path(os.path.expanduser(path)) if str(written)[0] == "~" else path.absolute()
+    return path.expanduser() if path.parts[:1] == ("~",) else path
 
 
 def resolve(path: str | os.PathLike) -> Path:
@@ -56,24 +54,23 @@ def resolve(path: str | os.PathLike) -> Path:
 
 
 def find_or_download(
-    unpacked: str, urls: Sequence[str], known_hash: str, size: str, bundled: str, refusal: type
+    unpacked: str, url: str, known_hash: str, size: str, bundled: str, refusal: type
 ) -> Path:
-    """`unpacked` or else the archive of `urls` in `data/`. If both are missing, the archive comes
-    from the first of `urls` with this SHA-256 (or "md5:…"); else `refusal`, a `FileError`, says
-    what failed at each one, how to go on by hand, and that `bundled` needs no download."""
-    data, failures = project_folder() / "data", []
-    for name in (unpacked, urls[0].rpartition("/")[2]):
+    """`unpacked` or else the archive of `url` in `data/`. If both are missing, the archive is
+    downloaded; unless it has this SHA-256 (or "md5:…"), `refusal`, a `FileError`, says what failed,
+    how to go on by hand, and that `bundled` needs no download."""
+    data = project_folder() / "data"
+    for name in (unpacked, url.rpartition("/")[2]):
         if (data / name).exists():
             return data / name
     _log.warning("%s is not in %s: downloading %s", name, data, size)
     download = pooch.HTTPDownloader(progressbar=True)
-    for url in urls:
-        try:
-            return Path(pooch.retrieve(url, known_hash, name, data, downloader=download))
-        except (OSError, ValueError) as error:
-            failures.append(f"{url}: {error if isinstance(error, OSError) else 'wrong checksum'}")
-    advice = f'run "curl -L -C - -O {urls[0]}" in {data}, or use "{bundled}"'
-    raise refusal(f"could not download {name}: {'; '.join(failures)}; {advice}")
+    try:
+        return Path(pooch.retrieve(url, known_hash, name, data, downloader=download))
+    except (OSError, ValueError) as error:
+        failure = error if isinstance(error, OSError) else "wrong checksum"
+        advice = f'run "curl -L -C - -O {url}" in {data}, or use "{bundled}"'
+        raise refusal(f"could not download {name}: {url}: {failure}; {advice}") from None
 
 
 @contextmanager
@@ -81,8 +78,6 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary file, which replaces `path` when the block ends and all bytes are on disk. If the
     block raises, `path` stays as it was; a killed process leaves a hidden ".NAME.….part". The
     target of a link is replaced, and permissions stay. `OSError` if `path` cannot be written."""
-    if path_of(path).parts[:1] == ("~",):
-        raise OSError(f"{path}: the home folder is unknown: set HOME, or write the whole path")
     place = Path(os.path.realpath(path_of(path)))
     if place.exists() and not place.is_file():
         raise OSError(f"{path} is not a regular file: give the name of a file to write")
@@ -115,8 +110,6 @@ def open_zipped(archive: Path | BinaryIO, endings: tuple[str, ...], member: str 
             tables = [name for name in files if name.lower().endswith(endings)] or files
             if not member and len(tables) != 1:
                 raise ValueError(f"{len(tables)} files, not one table: {', '.join(tables):.500}")
-            if opened.getinfo(member or tables[0]).compress_type > zipfile.ZIP_DEFLATED:
-                raise ValueError(f"{member or tables[0]} is neither stored nor deflated")
             return opened.open(member or tables[0])
     except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
         raise zipfile.BadZipFile(*error.args) from None  # such as one with a password

@@ -20,10 +20,7 @@ from pyarrow import compute, parquet
 
 from sentiment_helpers.files import FileError, find_or_download, open_zipped, resolve, written_whole
 
-URLS = [
-    "https://nlp.stanford.edu/data/glove.6B.zip",
-    "https://downloads.cs.stanford.edu/nlp/data/glove.6B.zip",
-]
+URL = "https://downloads.cs.stanford.edu/nlp/data/glove.6B.zip"
 SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
 
@@ -90,7 +87,7 @@ def load_glove(name_or_path: str | os.PathLike = "glove.6B.50d") -> Glove:
         return Glove(name, words, np.load(data / "glove_6B_50d_emb.npy", mmap_mode="r"), name)
     if name not in NAMES:
         return _open(resolve(name))
-    path = find_or_download(f"{name}.txt", URLS, SHA256, "862 MB", NAMES[0], GloveFileError)
+    path = find_or_download(f"{name}.txt", URL, SHA256, "862 MB", NAMES[0], GloveFileError)
     return _open(path, name)
 
 

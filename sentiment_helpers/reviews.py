@@ -46,16 +46,14 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
     """
     name, path = os.fspath(source), resolve(source)
     if name == "aclImdb":
-        path = find_or_download(name, [URL], f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
+        path = find_or_download(name, URL, f"md5:{MD5}", "84 MB", "bundled", ReviewFileError)
     if name in ("bundled", "sentences"):
         reviews = _installed("imdb" if name == "bundled" else "rotten_tomatoes")
     elif path.is_dir() or path.name.endswith((".tar.gz", ".tgz")):
         reviews = _from_folder(path, options.get("encoding", "utf-8"))
     else:
         reviews = _from_table(path, options)
-    labels = (
-        reviews["label"].astype(object).mask(reviews["review"].str.strip().isin(NO_TEXT), EMPTY)
-    )
+    labels = reviews["label"].astype(object).mask(reviews["review"].map(text_in) == "", EMPTY)
     kept = labels.isin([0, 1])
     for reason, count in labels[~kept].value_counts().items():
         _log.warning("%d of %d reviews are %s: dropped", count, len(reviews), reason)
@@ -70,22 +68,26 @@ def load_reviews(source: str | os.PathLike = "bundled", **options: str) -> pd.Da
     return reviews
 
 
+def text_in(cell: str) -> str:
+    """What a cell holds, without white space around it; "" for one of `NO_TEXT`."""
+    return "" if cell.strip() in NO_TEXT else cell.strip()
+
+
 class Labels:
     """Reads a file's labels, part by part, and says at the end whether they were understood: if
     at most half of them are unreadable and a tenth are other numbers; if only one class occurs, at
-    most a tenth and none. Labels of empty reviews do not count, nor empty ones. Ten or more ratings
+    most a tenth and none. Empty labels do not count. Ten or more ratings
     that are all 5 or less are not understood."""
 
     def __init__(self, column: str | None):
         self.column, self.counts = (column or "").strip().lower(), Counter()
 
-    def read(self, reviews: Iterable[str], labels: Iterable[str]) -> list[int | str]:
-        """For each row 1, 0, `UNDECIDED`, `UNREADABLE` or, without a review, `EMPTY`."""
-        labels = ("" if label.strip() in NO_TEXT else label.strip().lower() for label in labels)
-        texts = [re.sub("(?<=[0-9]),(?=[0-9])", ".", label[:40]) for label in labels]  # 8,5
-        rows = list(zip((review.strip() not in NO_TEXT for review in reviews), texts, strict=True))
-        self.counts.update(text for there, text in rows if there and text)
-        return [self._label(text) if there else EMPTY for there, text in rows]
+    def read(self, labels: Iterable[str]) -> list[int | str]:
+        """1, 0, `UNDECIDED` or `UNREADABLE` for each label of a review that is not empty."""
+        labels = (text_in(label).lower()[:40] for label in labels)
+        texts = [re.sub("(?<=[0-9]),(?=[0-9])", ".", label) for label in labels]  # 8,5
+        self.counts.update(filter(None, texts))
+        return [self._label(text) for text in texts]
 
     def error(self) -> str:
         """Why the labels that were read are not understood; "" if they are, or there are none."""
@@ -164,7 +166,7 @@ def _from_table(path: Path, options: dict[str, str]) -> pd.DataFrame:
         film = film if len(film) == 1 and film != [table.review] else []
         labels, columns = Labels(table.label), [table.review, table.label, *film]
         rows = pd.concat([pd.DataFrame(columns=columns), *(p[columns] for p in table.parts())])
-    found = labels.read(rows[table.review], rows[table.label])
+    found = labels.read(rows[table.label].mask(rows[table.review].map(text_in) == "", ""))
     if error := labels.error():
         raise ReviewFileError(f"{table.name}: {error}")
     reviews = pd.DataFrame({"review": rows[table.review].astype("str"), "label": found})

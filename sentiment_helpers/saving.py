@@ -14,7 +14,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sentiment_helpers.classifiers import device_of, own_settings, weighted
+from sentiment_helpers.classifiers import blend, device_of, own_settings
 from sentiment_helpers.classifiers.bag import BagClassifier
 from sentiment_helpers.classifiers.base import BinaryClassifier, NetworkClassifier
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
@@ -57,23 +57,17 @@ def load(path: str | os.PathLike) -> ClassifierMixin:
     """
     place, fails = resolve(path), f"cannot read {path}"
     try:
-        if place.exists() and not place.is_file():
-            raise ValueError("it is a folder, or no regular file")
         with zipfile.ZipFile(place) as archive:
             if damaged := archive.testzip():
                 raise ValueError(f"it is damaged: {damaged} has a wrong checksum")
         content = torch.load(place, map_location="cpu", weights_only=True)
         fails = f"{path} holds no model to load"
-        wrote = content.get("format") if isinstance(content, dict) else None
-        if not str(wrote).startswith("sentiment_helpers "):
+        if not isinstance(content, dict) or content.get("format") != HEADER["format"]:
             advice = "network.load_state_dict(torch.load(path, weights_only=True))"
             raise ValueError(f"sentiment_helpers.save did not write it; for a state_dict, {advice}")
         if (version := content.get("version")) != HEADER["version"]:
             known = f"it has format version {version!r:.80}, and {HEADER['version']} is read"
-            age = "older " if type(version) is int else ""
-            advice = f"train and save the model again, or use the {age}version that wrote it"
-            is_newer = age and version > HEADER["version"]
-            raise ValueError(f"{known}: {'update sentiment_helpers' if is_newer else advice}")
+            raise ValueError(f"{known}: update this package, or train and save the model again")
         return _model(content)
     except pickle.UnpicklingError:
         reason = "it is damaged, or holds more than tensors and plain values"
@@ -82,8 +76,6 @@ def load(path: str | os.PathLike) -> ClassifierMixin:
     except Exception as error:  # bytes and values of the wrong kind fail in many ways
         reason = getattr(error, "strerror", None) or str(error) or "it is damaged"
         reason = reason.split(". In PyTorch")[0]  # what follows is advice to trust the file
-    if place.parent.name == "models" and not os.path.exists(place):
-        reason += "; the project's models are in its repository, not in the installed package"
     raise CheckpointError(f"{fails}: {reason:.400}")
 
 
@@ -135,10 +127,15 @@ def _model(content: dict, inputs: Sequence = ("", "A good film.")) -> Classifier
         model = make_pipeline(reader, _model(content | {"reader": None}, reader.transform(inputs)))
     elif content["class"] == "blend":
         members = [(name, _model(one, inputs)) for name, one in content["models"].items()]
-        coef, intercept = np.array([content["weights"]]), np.array([content["intercept"]])
+        coef = np.array([content["weights"]])
+        classes = [one.classes_.tolist() for _, one in members]
         if coef.shape != (1, len(members)):
             raise ValueError(f"{coef.size} weights do not fit {len(members)} models")
-        model = weighted(members, coef, intercept, inputs)
+        if classes != [classes[0]] * len(members):
+            raise ValueError("the models' classes differ")
+        model = blend(members).fit(inputs, classes[0])  # any weights, before its own
+        model.final_estimator_.coef_ = coef
+        model.final_estimator_.intercept_ = np.array([content["intercept"]])
     else:
         model = _classifier(content)
     if not np.isfinite(model.decision_function(inputs)).all():

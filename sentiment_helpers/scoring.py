@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline
 from sentiment_helpers.features import CorpusTransformer
 from sentiment_helpers.files import path_of, resolve, written_whole
 from sentiment_helpers.metrics import Scores, evaluate
-from sentiment_helpers.reviews import EMPTY, NO_TEXT, UNDECIDED, UNREADABLE, Labels
+from sentiment_helpers.reviews import EMPTY, UNDECIDED, UNREADABLE, Labels, text_in
 from sentiment_helpers.saving import CheckpointError, load
 from sentiment_helpers.tables import PART_ROWS, ReviewFileError, open_table
 
@@ -100,10 +100,11 @@ def score_csv(
                 added = ("", "") if math.isnan(p) else (repr(p), str(int(p > 0.5)))
                 file.write(table.line([*row, *added]))
             counts.update(counted, rows=len(part))
-            predicted.extend(probabilities)
-            taught.extend(old.tolist())
+            there = ~np.isnan(probabilities)
+            predicted.extend(probabilities[there])
+            taught.extend(old[there].tolist())
             if table.label:
-                found += labels.read(part[table.review], part[table.label])
+                found += labels.read(part[table.label][there])
     if error := labels.error():
         found = []
     rows = [row for row in zip(found, predicted, taught, strict=False) if row[0] in (0, 1)]
@@ -127,7 +128,7 @@ def score_partition(
     column: str = "review",
 ) -> pd.DataFrame:
     """A copy of `table` with two more columns: `probability` (of positive, float64) and
-    `prediction` (Int64: 0 or 1), both missing where the review is empty (see `NO_TEXT`).
+    `prediction` (Int64: 0 or 1), both missing where the review is empty (see `reviews.NO_TEXT`).
 
     A cluster can send this function to its workers; each process loads a file `model` once.
     `CheckpointError` if it cannot (see `load`). `ValueError` if `table` has no or several columns
@@ -150,7 +151,7 @@ def score_texts(model, texts: list[str]) -> tuple[np.ndarray, np.ndarray, dict[s
     model, (N,) bool; and counts: "scored" texts; for models of this package also their "words", the
     "known" ones, and the texts "without_known_word" and "taught". `CheckpointError` if a
     probability is not finite."""
-    scored = [place for place, text in enumerate(texts) if text.strip() not in NO_TEXT]
+    scored = [place for place, text in enumerate(texts) if text_in(text)]
     probabilities, taught = np.full(len(texts), np.nan), np.zeros(len(texts), bool)
     counts = {"scored": len(scored)}
     if scored:
@@ -194,24 +195,19 @@ def _kept(path: str, *version: int) -> ClassifierMixin:
 @contextmanager
 def _written(source: str, destination: str, encoding: str, overwrite: bool) -> Iterator[TextIO]:
     """A text file that becomes `destination` when the block ends. It is never the input, nor
-    another file without `overwrite`, even one that appears meanwhile."""
-
-    def check() -> None:
-        if there != 1 and os.path.isfile(there) and not overwrite:
-            raise FileExistsError(f"{destination} exists: give --force (overwrite=True)")
-
+    another file without `overwrite`."""
     if destination == "-" and not hasattr(sys.stdout, "buffer"):  # a notebook's takes only text
         return (yield sys.stdout)
     given = 0 if source == "-" else resolve(source)
     there = 1 if destination == "-" else path_of(destination)
-    with suppress(OSError):  # there is no such output yet
-        if os.path.isfile(there) and os.path.samefile(given, there):
+    if os.path.isfile(there):
+        if os.path.samefile(given, there):
             raise ReviewFileError("the output is the input: give the output another name")
-    check()
+        if there != 1 and not overwrite:
+            raise FileExistsError(f"{destination} exists: give --force (overwrite=True)")
     target = nullcontext(there) if destination in ("-", os.devnull) else written_whole(destination)
     with target as place, open(place, "wb", closefd=place != 1) as raw:
         # Without a name and a time in it: the same rows give the same bytes.
         binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if destination.endswith(".gz") else raw
         with io.TextIOWrapper(binary, encoding, newline="") as file:
             yield file
-        check()

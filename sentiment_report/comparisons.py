@@ -65,7 +65,7 @@ def mcnemar_table(
 
 
 def scores_table(
-    probabilities: dict[str, np.ndarray],
+    probabilities: dict[str, np.ndarray] | pd.DataFrame,
     labels: np.ndarray,
     against: str,
     films: np.ndarray | None = None,

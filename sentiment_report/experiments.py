@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
-from sentiment_helpers.metrics import evaluate, intervals
+from sentiment_helpers.metrics import intervals
 
 REPORT_REVIEWS = 45_008
 INPUT_WEIGHTS = "forward_stack.*weight_ih"  # names of the forward stack's input weights
@@ -38,24 +38,20 @@ def report_rows(notebook: str) -> list[str]:
     return report_table().query("notebook == @notebook").index.tolist()
 
 
-def classifier(name: str, **changes) -> BiRNNClassifier:
-    """An untrained classifier with the parameters in a row of `report_table`, and `changes`. It
-    trains on the CPU: for networks this small, a GPU takes twice as long."""
-    (parameters,) = report_table().loc[[name], "cell_type":"lr"].to_dict("records")
-    return BiRNNClassifier(**{"device": "cpu"} | parameters | changes)
-
-
 def run(name: str, train: tuple, valid: tuple, **changes) -> dict:
-    """Train `classifier(name, **changes)` on `train` and measure it on `valid`, both (features,
-    labels): a row of `run_all`. The same arguments give the same values, except for `seconds`.
-    `KeyboardInterrupt` also where the training, interrupted after an epoch, kept the best one."""
+    """Train a classifier with the parameters in a row of `report_table`, and `changes`, on `train`
+    and measure it on `valid`, both (features, labels): a row of `run_all`. The same arguments give
+    the same values, except for `seconds`. It trains on the CPU: for networks this small, a GPU
+    takes twice as long. `KeyboardInterrupt` also where the training, interrupted after an epoch,
+    kept the best one."""
+    (parameters,) = report_table().loc[[name], "cell_type":"lr"].to_dict("records")
     start = time.perf_counter()
-    fitted = classifier(name, **changes).fit(*train, validation=valid)
+    fitted = BiRNNClassifier(**{"device": "cpu"} | parameters | changes)
+    fitted.fit(*train, validation=valid)
     seconds = time.perf_counter() - start
     if fitted.stopped_ == "interrupted":
         raise KeyboardInterrupt
-    labels, probabilities = valid[1], fitted.predict_proba(valid[0])[:, 1]
-    best, scores = fitted.history_.loc[fitted.best_epoch_], evaluate(labels, probabilities)
+    best, positive = fitted.history_.loc[fitted.best_epoch_], fitted.predict_proba(valid[0])[:, 1]
     return {
         "experiment": name,
         "title": fitted.title + (f", dropout {fitted.dropout}" if name.endswith("light") else ""),
@@ -63,10 +59,9 @@ def run(name: str, train: tuple, valid: tuple, **changes) -> dict:
         "epochs": len(fitted.history_),
         "best epoch": fitted.best_epoch_,
         "seconds": round(seconds, 1),
-        **{f"train_{figure}": float(best[f"train_{figure}"]) for figure in FIGURES},
-        **{f"valid_{figure}": getattr(scores, figure) for figure in FIGURES},
-        "interval": intervals(labels, probabilities)["accuracy"],
-        "predicted": (probabilities > 0.5).astype(int),
+        **best.filter(regex="train_|valid_"),
+        "interval": intervals(valid[1], positive)["accuracy"],
+        "predicted": (positive > 0.5).astype(int),
     }
 
 

@@ -50,10 +50,10 @@ class ResultsFile(NamedTuple):
         that the file has no result of, in parallel on all cores. The file is written after each
         one. Errors as in `read` and `write`."""
         done = self.read(path).to_dict("records") if path_of(path).exists() else []
-        finished = [{name: one[name] for name in planned[0]} for one in done]
         self.write(path, done)  # fails now, not after the first training
-        jobs = [delayed(train)(one) for one in planned if one not in finished]
+        missing = [one for one in planned if not any(one.items() <= row.items() for row in done)]
+        jobs = map(delayed(train), missing)
         results = Parallel(n_jobs=-1, return_as="generator_unordered")(jobs)
-        for some in tqdm(results, total=len(jobs), unit="training"):
+        for some in tqdm(results, total=len(missing), unit="training"):
             done += [result for result in some if result not in done]
             self.write(path, done)

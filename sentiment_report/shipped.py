@@ -58,32 +58,27 @@ def _rows_of_seed(one: dict) -> list[dict]:
     """Train one of the networks and the bag; their rows, and their blend's. Both networks of a
     seed have the same row for its bag."""
     train, valid = sh.split_reviews(sh.load_reviews("bundled"), films=one["split"] == "films")
-    table = _measured({one["model"]: trained(one["model"], train, one["random_state"])}, valid)
-    table = table.astype(dict.fromkeys(FIGURES, float))[["model", *FIGURES]]
-    return [one | row for row in table.to_dict("records")]
+    blends = {one["model"]: trained(one["model"], train, one["random_state"])}
+    table = scores_table(_read(blends, valid), valid["label"], "bag").T[FIGURES].astype(float)
+    return [one | {"model": name} | row for name, row in table.to_dict("index").items()]
 
 
-def _measured(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFrame:
-    """The figures of `blends` and of their members on `reviews`, a row for each, as texts."""
-    positive = {}
+def _read(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFrame:
+    """The probabilities that `blends` and their members give `reviews`, a column for each."""
+    positive = pd.DataFrame(index=reviews.index)
     for name, (reader, blend) in blends.items():
-        X = reader.transform(reviews["review"])
-        log_odds = blend.transform(X).T  # (members, N)
-        both = blend.final_estimator_.decision_function(log_odds.T)
-        positive |= {name: expit(log_odds[0]), "bag": expit(log_odds[1])}
-        positive[f"{name} + bag"] = expit(both)
-    table = scores_table(positive, reviews["label"].to_numpy(), "bag", reviews.get("film")).T
-    return table.rename_axis("model").reset_index()
+        log_odds = blend.transform(reader.transform(reviews["review"]))  # (N, members)
+        positive[[name, "bag"]] = expit(log_odds)
+        positive[f"{name} + bag"] = expit(blend.final_estimator_.decision_function(log_odds))
+    return positive
 
 
 def run_models(folder: str | os.PathLike) -> None:
     """Train the models of both notebooks on the bundled reviews, side by side, into `folder`."""
-    files = {name: Path(folder) / file for name, file in FILES.items()}
-    Parallel(n_jobs=-1)(delayed(_write_model)(*one) for one in files.items())
-
-
-def _write_model(name: str, path: Path) -> None:
-    sh.save(trained(name, sh.load_reviews("bundled"), verbose=True), path)
+    reviews = sh.load_reviews("bundled")
+    models = Parallel(n_jobs=-1)(delayed(trained)(name, reviews, verbose=True) for name in FILES)
+    for file, model in zip(FILES.values(), models, strict=True):
+        sh.save(model, Path(folder) / file)
 
 
 def run_official(path: str | os.PathLike) -> None:
@@ -92,12 +87,16 @@ def run_official(path: str | os.PathLike) -> None:
     `load` and `load_reviews`."""
     files = {name: Path(path).with_name(file) for name, file in FILES.items()}
     blends = {name: sh.load(file) for name, file in files.items()}
-    reviews, sentences = sh.load_reviews("aclImdb"), sh.load_reviews("sentences")
+    half, sentences = sh.load_reviews("aclImdb"), sh.load_reviews("sentences")
+    half = half[half["half"] == "test"]
     negated = [not NEGATIONS.isdisjoint(sh.tokens(text)) for text in sentences["review"]]
-    sets = {"official half": reviews[reviews["half"] == "test"], "sentences": sentences}
-    sets["sentences with a negation"] = sentences[negated]
-    sets = {name: rows for name, rows in sets.items() if len(rows)}
-    table = pd.concat([_measured(blends, rows).assign(reviews=n) for n, rows in sets.items()])
+    positive, label = _read(blends, sentences), sentences["label"]
+    tables = {
+        "official half": scores_table(_read(blends, half), half["label"], "bag", half["film"]),
+        "sentences": scores_table(positive, label, "bag"),
+        "sentences with a negation": scores_table(positive[negated], label[negated], "bag"),
+    }
+    table = pd.concat(tables, axis=1, names=["reviews", "model"]).T.reset_index()
     table["source"] = table["model"].str.split().str[0].map(FILES)
     hashes = {FILES[n]: hashlib.sha256(file.read_bytes()).hexdigest() for n, file in files.items()}
     table["sha256"] = table["source"].map(hashes)

@@ -26,8 +26,8 @@ def data(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
-def fetch(*urls):
-    return files.find_or_download("x", urls, SHA256, "9 MB", "bundled", files.FileError)
+def fetch(url):
+    return files.find_or_download("x", url, SHA256, "9 MB", "bundled", files.FileError)
 
 
 def test_download(server, data, caplog):
@@ -44,12 +44,10 @@ def test_download(server, data, caplog):
     ("kind", "says"), [("missing", "404"), ("html", "wrong checksum"), ("cut", "cut/x.zip: ")]
 )
 def test_failed_download_leaves_nothing_and_says_how_to_go_on(server, data, kind, says):
-    """If another address works, that is all."""
     advice = rf'curl -L -C - -O {server}/{kind}/x.zip" in {data}'
     with pytest.raises(files.FileError, match=rf"could not download x.zip: .*{says}.*{advice}"):
         fetch(f"{server}/{kind}/x.zip")
     assert list(data.iterdir()) == []
-    assert fetch(f"{server}/{kind}/x.zip", f"{server}/good/x.zip").read_bytes() == CONTENT
 
 
 def test_two_downloads_at_once(server, data):
@@ -124,7 +122,7 @@ def test_paths_are_found_below_the_project(tmp_path, monkeypatch):
     assert files.project_folder() == tmp_path
 
 
-@pytest.mark.parametrize("written", ["~/x", "~", "./~/x", "~x", "~$x/y"])
+@pytest.mark.parametrize("written", ["~/x", "~", "~x", "~$x/y"])
 def test_a_tilde_is_read_and_written_alike(tmp_path, monkeypatch, written):
     below = f"home{written[1:]}" if written in ("~", "~/x") else written
     monkeypatch.chdir(tmp_path)

@@ -39,8 +39,8 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_zip(path, *names, kind=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", kind) as archive:
+def write_zip(path, *names):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in names or ("glove.6B.50d.txt", "glove.6B.300d.txt"):
             archive.writestr(name, "not to be unpacked" if name.endswith("50d.txt") else TEXT)
 
@@ -96,10 +96,6 @@ def test_folder_that_cannot_be_written(source, tmp_path, monkeypatch):
         assert load_glove(other).words == ["naïve"]
     assert len(list((tmp_path / "cache").glob("sentiment-helpers/*/*"))) == 4
     assert list(other.parent.iterdir()) == [other]
-    monkeypatch.setenv("XDG_CACHE_HOME", "")
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # of a user without a home
-    with pytest.raises(OSError, match="the home folder is unknown"):
-        load_glove(source)
 
 
 def test_names_are_looked_up_in_data(project):
@@ -116,13 +112,13 @@ def test_names_are_looked_up_in_data(project):
 def test_missing_vectors_are_downloaded_once(project, misbehaving_server, monkeypatch):
     write_zip(project / "archive.zip")
     content = misbehaving_server.content = (project / "archive.zip").read_bytes()
-    urls = [f"{misbehaving_server.url}/{kind}/glove.6B.zip" for kind in ("html", "missing", "good")]
+    url = f"{misbehaving_server.url}/{{}}/glove.6B.zip"
     monkeypatch.setattr(module, "SHA256", hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(module, "URLS", urls[:2])
-    with pytest.raises(GloveFileError, match=r"not download glove.6B.zip.*wrong checksum.*404"):
+    monkeypatch.setattr(module, "URL", url.format("html"))
+    with pytest.raises(GloveFileError, match=r"not download glove.6B.zip.*wrong checksum"):
         load_glove("glove.6B.300d")
     assert list((project / "data").iterdir()) == []
-    monkeypatch.setattr(module, "URLS", urls)
+    monkeypatch.setattr(module, "URL", url.format("good"))
     assert contents(load_glove("glove.6B.300d")) == TABLE
     misbehaving_server.content = b"not asked for again"
     assert contents(load_glove("glove.6B.300d")) == TABLE
@@ -202,9 +198,6 @@ def test_refused_zips(project):
         archive.write_bytes(content)
         with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .*download it again"):
             load_glove("glove.6B.300d")
-    write_zip(archive, kind=zipfile.ZIP_LZMA)
-    with pytest.raises(GloveFileError, match=r"cannot read .*glove.6B.zip .* nor deflated"):
-        load_glove("glove.6B.300d")
     write_zip(archive, "other.txt", "deep/a.vec", "README")
     with pytest.raises(GloveFileError, match=r"no item named .glove.6B.300d.txt"):
         load_glove("glove.6B.300d")

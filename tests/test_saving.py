@@ -146,9 +146,8 @@ NAN, FOREIGN = float("nan"), "save did not write it"
 NOT_THOSE = "loading state_dict"
 CHANGES = {
     "BiRNNClassifier": [
-        (put("version", value=4), "format version 4, and 5 is read: train .* the older version"),
-        (put("version", value=6), "version 6, and 5 is read: update sentiment_helpers"),
-        (put("version"), "version None, and 5 is read: train and save .* the version that"),
+        (put("version", value=4), "version 4, and 5 is read: update this package, or train"),
+        (put("version"), "version None, and 5 is read"),
         (put("format", value="x"), FOREIGN),
         (put("format"), FOREIGN),
         (put("state_dict"), "'state_dict' is missing"),
@@ -237,9 +236,8 @@ def test_files_of_other_programs(tmp_path, content):
 
 @pytest.mark.filterwarnings("ignore:`torch.jit", "ignore:'torch.load' received")
 def test_files_that_are_none(files, tmp_path):
-    check_refused(tmp_path, "cannot read .*a folder")
+    check_refused(tmp_path, "cannot read .*: Is a directory$")
     check_refused(tmp_path / "none.pt", r"cannot read .*none\.pt: No such file or directory$")
-    check_refused("models/none.pt", "No such file .* not in the installed package")
     np.savez(tmp_path / "x.npz", a=np.zeros(3))
     torch.jit.save(torch.jit.script(nn.Linear(2, 1)), tmp_path / "script.pt")
     for content in (b"", b"no tensors here", b"PK\x03\x04 cut off"):

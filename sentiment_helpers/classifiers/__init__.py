@@ -26,17 +26,6 @@ def blend(models: list[tuple[str, ClassifierMixin]]):
     return StackingClassifier(models, weights, cv="prefit", stack_method="decision_function")
 
 
-def weighted(models: list[tuple[str, ClassifierMixin]], coef, intercept, X) -> ClassifierMixin:
-    """A fitted `blend` of `models` with given weights, (1, models) and (1,); `X` are two inputs or
-    more, any. `ValueError` where the models' classes differ, or log-odds are not finite."""
-    classes = models[0][1].classes_
-    if not all(np.array_equal(model.classes_, classes) for _, model in models):
-        raise ValueError("the models' classes differ")
-    fitted = blend(models).fit(X[:2], classes)
-    fitted.final_estimator_.coef_, fitted.final_estimator_.intercept_ = coef, intercept
-    return fitted
-
-
 @contextmanager
 def own_settings() -> Iterator[None]:
     """In this block, this thread has PyTorch's defaults: the CPU, gradients, no autocast."""
