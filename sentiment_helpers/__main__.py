@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import distributions
 from textwrap import indent
@@ -95,10 +96,20 @@ def _predict(options: argparse.Namespace) -> None:
     from sentiment_helpers.scoring import score_texts
 
     model, stdin = sh.load(options.model), options.texts in ([], ["-"])
-    # One at a time: who sent a line may wait for the answer before the next one.
-    for text in map(bytes.decode, sys.stdin.buffer) if stdin else options.texts:
-        probabilities, *_ = score_texts(model, [text])
-        print(*("" if p != p else p for p in probabilities.tolist()), flush=True)
+    for texts in _lines_of_stdin() if stdin else [options.texts]:
+        probabilities, *_ = score_texts(model, texts)
+        print(*("" if p != p else p for p in probabilities.tolist()), sep="\n", flush=True)
+
+
+def _lines_of_stdin() -> Iterator[list[str]]:
+    """The lines that have come, as soon as there is one: who sent it may wait for the answer."""
+    rest, more = b"", True
+    while more:
+        more = sys.stdin.buffer.read1(2**20)
+        *lines, rest = (rest + more).split(b"\n")
+        lines += [rest] if rest and not more else []
+        if lines:
+            yield b"\n".join(lines).decode().split("\n")
 
 
 def _show(options: argparse.Namespace) -> None:
