@@ -43,7 +43,7 @@ def project_folder() -> Path:
 def path_of(written: str | os.PathLike) -> Path:
     """What a user wrote, as a path: "~/x" is in the home folder, "~x" is not."""
     path = Path(written)
-    return path.expanduser() if path.parts[:1] == ("~",) else path
+    return Path(os.path.expanduser(path)) if path.parts[:1] == ("~",) else path
 
 
 def resolve(path: str | os.PathLike) -> Path:

@@ -20,7 +20,7 @@ from pyarrow import compute, parquet
 
 from sentiment_helpers.files import FileError, find_or_download, open_zipped, resolve, written_whole
 
-URL = "https://downloads.cs.stanford.edu/nlp/data/glove.6B.zip"
+URL = "https://nlp.stanford.edu/data/glove.6B.zip"
 SHA256 = "617afb2fe6cbd085c235baf7a465b96f4112bd7f7ccb2b2cbd649fed9cbcf2fb"
 NAMES = [f"glove.6B.{size}d" for size in (50, 100, 200, 300)]
 

@@ -57,6 +57,8 @@ def load(path: str | os.PathLike) -> ClassifierMixin:
     """
     place, fails = resolve(path), f"cannot read {path}"
     try:
+        if place.exists() and not place.is_file():
+            raise ValueError("it is a folder, or no regular file")
         with zipfile.ZipFile(place) as archive:
             if damaged := archive.testzip():
                 raise ValueError(f"it is damaged: {damaged} has a wrong checksum")

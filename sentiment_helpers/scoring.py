@@ -195,19 +195,23 @@ def _kept(path: str, *version: int) -> ClassifierMixin:
 @contextmanager
 def _written(source: str, destination: str, encoding: str, overwrite: bool) -> Iterator[TextIO]:
     """A text file that becomes `destination` when the block ends. It is never the input, nor
-    another file without `overwrite`."""
+    another file without `overwrite`, even one that appears meanwhile."""
     if destination == "-" and not hasattr(sys.stdout, "buffer"):  # a notebook's takes only text
         return (yield sys.stdout)
     given = 0 if source == "-" else resolve(source)
     there = 1 if destination == "-" else path_of(destination)
-    if os.path.isfile(there):
-        if os.path.samefile(given, there):
-            raise ReviewFileError("the output is the input: give the output another name")
-        if there != 1 and not overwrite:
-            raise FileExistsError(f"{destination} exists: give --force (overwrite=True)")
+    if os.path.isfile(there) and os.path.samefile(given, there):
+        raise ReviewFileError("the output is the input: give the output another name")
+    _refuse_existing(there, destination, overwrite)
     target = nullcontext(there) if destination in ("-", os.devnull) else written_whole(destination)
     with target as place, open(place, "wb", closefd=place != 1) as raw:
         # Without a name and a time in it: the same rows give the same bytes.
         binary = gzip.GzipFile("", "wb", 6, raw, mtime=0) if destination.endswith(".gz") else raw
         with io.TextIOWrapper(binary, encoding, newline="") as file:
             yield file
+        _refuse_existing(there, destination, overwrite)
+
+
+def _refuse_existing(there: int | os.PathLike, destination: str, overwrite: bool) -> None:
+    if there != 1 and os.path.isfile(there) and not overwrite:
+        raise FileExistsError(f"{destination} exists: give --force (overwrite=True)")

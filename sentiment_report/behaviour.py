@@ -9,40 +9,21 @@ import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
 
-# What a slot in `behaviour.csv` holds. Of "a/b", the text has a; the other text, which must be read
-# alike, has b.
-WORDS = {
-    "film": "film, movie",
-    "good": "good, convincing, gripping, touching",
-    "bad": "bad, boring, dull, disappointing",
-    "moved": "moved, charmed, impressed",
-    "bored": "bored, disappointed, let down",
-    "wit": "wit, humour, suspense, heart",
-    "flaws": "weak scenes, cheap tricks, bad jokes, empty phrases",
-    "better": "better, more exciting, more convincing",
-    "worse": "worse, more boring, less convincing",
-    "feared": "I feared, I expected, the book, the first part",
-    "start": "beginning, first hour",
-    "is": "is very/is, is really/is, is extremely/is",
-    "name": "Emily Carter/Aisha Khan, Jack Wilson/Kwame Osei, Ann Reed/Mei Lin, Jim Hill/Luis Paz",
-    "place": "London/Lagos, Paris/Tehran, Chicago/Mumbai, Berlin/Nairobi",
-    "story": "sotry/story, atcing/acting, edning/ending, msuic/music",
-    "wonderful": "wnoderful/wonderful, brililant/brilliant, fantsatic/fantastic",
-    "terrible": "terirble/terrible, horirble/horrible, pahtetic/pathetic",
-}
+FILES = "behaviour.csv", "behaviour_words.csv"  # templates, and what may fill their slots
 
 
 def cases() -> pd.DataFrame:
     """The sentences, in the columns `kind`, `text`, `label` (1 positive, 0 negative) and `other`:
     the text that must be read like `text`, or "" where the label decides."""
-    rows = []
-    templates = pd.read_csv(Path(__file__).with_name("behaviour.csv"))
+    # A slot "a/b" has a in the text, and b in the other one, which must be read alike.
+    templates, words = (pd.read_csv(Path(__file__).with_name(name)) for name in FILES)
+    held, rows = words.set_index("slot")["words"].str.split(", "), []
     for kind, positive, negative in templates.itertuples(index=False):
         for label, template in ((1, positive), (0, negative)):
-            slots = (WORDS[slot].split(", ") for slot in re.findall(r"{(\w+)}", template))
+            slots = held[re.findall(r"{(\w+)}", template)]
             fill = re.sub(r"{\w+}", "{}", template).format
-            for words in product(*slots):
-                text, other = (fill(*(word.split("/")[n] for word in words)) for n in (0, -1))
+            for chosen in product(*slots):
+                text, other = (fill(*(word.split("/")[n] for word in chosen)) for n in (0, -1))
                 rows.append((kind, text, label, other if other != text else ""))
     return pd.DataFrame(rows, columns=["kind", "text", "label", "other"])
 

@@ -20,8 +20,9 @@ PAIRS += (("gru-14-skip", "gru-7"), ("lstm-14-skip", "lstm-7"))  # 7 layers with
 PAIRS += (("gru-27-skip", "gru-14"), ("lstm-27-skip", "lstm-14"))  # 14 layers with weights
 
 
-def table(results: pd.DataFrame) -> pd.DataFrame:
-    """Two columns for each row of `run_all`: the report's figures and those measured here."""
+def table(results: pd.DataFrame, here: str = "") -> Styler:
+    """Two columns for each row of `run_all`: the report's figures and those measured `here`, which
+    the caption says."""
     rows = {f"{side}_{name}": (side, name) for side in ("train", "valid") for name in FIGURES}
     rows |= {name: ("training", name) for name in ("epochs", "best epoch", "seconds")}
     columns = {}
@@ -29,13 +30,9 @@ def table(results: pd.DataFrame) -> pd.DataFrame:
         columns[result["title"], "report"] = report_table().loc[result["experiment"]]
         columns[result["title"], "here"] = result
     index = pd.MultiIndex.from_tuples(rows.values())
-    return pd.DataFrame(columns, [*rows]).set_axis(index).astype(float)
-
-
-def table_for_notebook(results: pd.DataFrame, here: str) -> Styler:
-    """`table`, formatted, with a caption that says on which data each side was measured."""
+    figures = pd.DataFrame(columns, [*rows]).set_axis(index).astype(float)
     caption = f"report: glove.6B.300d, {REPORT_REVIEWS:,} reviews; here: {here}"
-    shown = table(results).style.format(precision=4, na_rep="").set_caption(caption)
+    shown = figures.style.format(precision=4, na_rep="").set_caption(caption)
     return shown.format("{:g}", subset=(["training"], slice(None)), na_rep="")
 
 

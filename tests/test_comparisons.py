@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_table_has_the_reports_figures_beside_ours(made_up):
-    table = comparisons.table(pd.DataFrame([made_up("gru-5", "0100"), made_up("lstm-5", "0101")]))
+    table = comparisons.table(
+        pd.DataFrame([made_up("gru-5", "0100"), made_up("lstm-5", "0101")])
+    ).data
     assert list(table) == [
         (title, place) for title in ("GRU-5", "LSTM-5") for place in ("report", "here")
     ]

@@ -118,7 +118,7 @@ def test_no_results(made_up, results, tmp_path, caplog):
     assert "none.json is not there: `make study` writes it" in caplog.text
     some = pd.DataFrame([made_up("gru-5", "1"), made_up("gru-5", "0")])
     for few in (some[:0], some[:1]):
-        assert comparisons.table(few).shape == (15, 2 * len(few))
+        assert comparisons.table(few).data.shape == (15, 2 * len(few))
         assert comparisons.pairs_table(few).empty
         assert len(figures.comparison(few).get_yticks()) == len(few)
     for few in (none, results[:1], results[-1:]):
