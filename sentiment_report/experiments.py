@@ -38,16 +38,19 @@ def report_rows(notebook: str) -> list[str]:
     return report_table().query("notebook == @notebook").index.tolist()
 
 
-def run(name: str, train: tuple, valid: tuple, **changes) -> dict:
-    """Train a classifier with the parameters in a row of `report_table`, and `changes`, on `train`
-    and measure it on `valid`, both (features, labels): a row of `run_all`. The same arguments give
-    the same values, except for `seconds`. It trains on the CPU: for networks this small, a GPU
-    takes twice as long. `KeyboardInterrupt` also where the training, interrupted after an epoch,
-    kept the best one."""
+def classifier(name: str, **changes) -> BiRNNClassifier:
+    """An untrained classifier with the parameters in a row of `report_table`, and `changes`. It
+    trains on the CPU: for networks this small, a GPU takes twice as long."""
     (parameters,) = report_table().loc[[name], "cell_type":"lr"].to_dict("records")
+    return BiRNNClassifier(**{"device": "cpu"} | parameters | changes)
+
+
+def run(name: str, train: tuple, valid: tuple, **changes) -> dict:
+    """Train `classifier(name, **changes)` on `train` and measure it on `valid`, both (features,
+    labels): a row of `run_all`. The same arguments give the same values, except for `seconds`.
+    `KeyboardInterrupt` also where the training, interrupted after an epoch, kept the best one."""
     start = time.perf_counter()
-    fitted = BiRNNClassifier(**{"device": "cpu"} | parameters | changes)
-    fitted.fit(*train, validation=valid)
+    fitted = classifier(name, **changes).fit(*train, validation=valid)
     seconds = time.perf_counter() - start
     if fitted.stopped_ == "interrupted":
         raise KeyboardInterrupt

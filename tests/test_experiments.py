@@ -35,9 +35,11 @@ def test_the_rows_of_the_report():
     assert [len(report_rows(name)) for name in ("plain", "skip", "earlier")] == [6, 4, 2]
     assert report_table().loc["gru-5", "valid_accuracy"] == 0.82744
     assert report_table().loc["lstm-14-skip", "train_loss"] == 0.37845
-    deep = report_table().loc["lstm-14-skip", "cell_type":"lr"]
-    assert deep.tolist() == ["lstm", 14, 8, True, 0.05, 0.75, 1e-4]
-    assert report_table().loc["gru-5-light", "max_norm"] == 0.7
+    deep = experiments.classifier("lstm-14-skip", random_state=7)
+    assert (deep.cell_type, deep.num_layers, deep.hidden_size) == ("lstm", 14, 8)
+    assert (deep.skip_connections, deep.dropout, deep.max_norm) == (True, 0.05, 0.75)
+    assert (deep.lr, deep.max_epochs, deep.patience, deep.random_state) == (1e-4, 15, 2, 7)
+    assert experiments.classifier("gru-5-light").max_norm == 0.7
 
 
 def test_gradient_norms():
@@ -55,7 +57,7 @@ def test_gradient_norms():
 
 def test_a_run_is_a_fit_of_the_classifier(sets, results):
     """In a worker process and in this one."""
-    fitted = BiRNNClassifier("lstm", 5, 8, random_state=2, device="cpu", **FEW)
+    fitted = experiments.classifier("lstm-5", random_state=2, **FEW)
     fitted.fit(*sets[0], validation=sets[1])
     result = results.loc[3]
     assert (result["experiment"], result["random_state"]) == ("lstm-5", 2)
