@@ -92,7 +92,7 @@ def run_official(path: str | os.PathLike) -> None:
     negated = [not NEGATIONS.isdisjoint(sh.tokens(text)) for text in sentences["review"]]
     positive, label = _read(blends, sentences), sentences["label"]
     tables = {
-        "official half": scores_table(_read(blends, half), half["label"], "bag", half["film"]),
+        "official half": scores_table(_read(blends, half), half["label"], "bag", half.get("film")),
         "sentences": scores_table(positive, label, "bag"),
         "sentences with a negation": scores_table(positive[negated], label[negated], "bag"),
     }
