@@ -85,8 +85,8 @@ oldest: .venv-oldest/ready  ## the tests of the package, in the oldest versions 
 fuzz: .venv/ready  ## thousands of broken files and killed processes: benchmarks/RELIABILITY.md
 	$(PYTEST) -m fuzz --hypothesis-profile=fuzz --durations=0
 
-lab: .venv/ready  ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks/1_stacked_birnn.ipynb $(ALLOW_ROOT)
+lab: .venv/ready  ## open the notebooks in JupyterLab, in the project so that links to runs/ open
+	$(BIN)/jupyter lab --ServerApp.root_dir=. notebooks/1_stacked_birnn.ipynb $(ALLOW_ROOT)
 
 bench: .venv/ready  ## speed against usual methods: benchmarks/RESULTS.md; one stage: STAGE=vectors
 	$(BIN)/python -m benchmarks $(STAGE)

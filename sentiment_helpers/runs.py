@@ -2,17 +2,18 @@
 
 import os
 import time
+import warnings
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import joblib
 import numpy as np
 import pandas as pd
 from IPython import get_ipython
-from IPython.display import display
+from IPython.display import HTML, display
 from sklearn.base import BaseEstimator, clone
 
 from sentiment_helpers.classifiers.birnn import BiRNNClassifier
@@ -30,9 +31,9 @@ ELSEWHERE = ("embeddings", "random_state", "device", "verbose")  # not in a note
 WORDS = [name for name in WordBiRNNClassifier().get_params() if name not in ELSEWHERE]
 QUICK = {"max_epochs": 1, "hidden_size": 64, "pair_size": 0}  # at most
 NUMBERS = {"MAX_LENGTH": (1, MAX_LENGTH), "SEED": (0, 2**32 - 1)}
-FLAGS = ("OFFICIAL_SPLIT", "QUICK")
 UNLIKE = ("REVIEWS", "OFFICIAL_SPLIT", "QUICK")  # what makes figures not comparable
-TEXTS = {"RUNS": str | None, "TEST_DATA": str | pd.DataFrame | None}  # all others are str
+TYPES = {"RUNS": str | None, "TEST_DATA": str | pd.DataFrame | None}  # all others are str
+TYPES |= {"OFFICIAL_SPLIT": bool, "QUICK": bool}
 LIBRARIES = ("torch", "numpy", "scikit-learn", "nltk", "pandas", "scipy", "pyarrow")
 
 
@@ -40,24 +41,26 @@ class ParameterError(ValueError):
     """Parameters of a notebook are wrong; the message has a line for each."""
 
 
-SHOWN = ParameterError, FileError, OSError, KeyboardInterrupt  # without a traceback
+SHOWN = ParameterError, FileError, OSError, KeyboardInterrupt, UserWarning  # without a traceback
 
 
 class Run:
     """A run of a notebook, with a `folder` of its own and a line in `runs/log.csv`. `notebook` is
-    "1_stacked_birnn" or "2_skip_birnn", `namespace` its `globals()`. Wrong parameters raise
-    `ParameterError`; a notebook shows it, files that cannot be read or written, and a stop without
-    a traceback.
+    "1_stacked_birnn" or "2_skip_birnn", `namespace` its `globals()`, where it is called `run`.
+    Wrong parameters raise `ParameterError`, and so does every use of `run` after an error or a
+    stop in any cell. A notebook shows it, errors of files, and stops without a traceback.
 
-    `report` has part one's arguments for `BiRNNClassifier`, `words` part two's for
-    `WordBiRNNClassifier`. `memory` keeps results for later runs with the same code and libraries.
+    `report` has part one's arguments for `BiRNNClassifier`, but not `skip_connections`; `words` has
+    part two's for `WordBiRNNClassifier`. `memory` keeps results while code and libraries stay.
     """
 
     def __init__(self, notebook: str, namespace: dict):
         if shell := get_ipython():
             shell.set_custom_exc(SHOWN, _show_message)
-        self.notebook, known, mistakes = notebook, defaults(notebook), []
-        self.parameters = given = {name: namespace.get(name, ...) for name in known}
+            shell.events.register("post_run_cell", _after_cell)
+        namespace["run"] = Run.__new__(Run)  # refuses everything, as it has no attributes
+        known, mistakes = defaults(notebook), []
+        given = {name: namespace.get(name, ...) for name in known}
         for name in known:
             try:
                 _check(name, given)
@@ -65,63 +68,67 @@ class Run:
                 mistakes.append(f"{name}: {sentence(error)}")
         if mistakes:
             raise ParameterError("\n".join(mistakes))
+        self.notebook, self.parameters = notebook, given
         # Compared as text, "LSTM" is "lstm", and a table can be compared.
         changed = [name for name in known if str(given[name]).lower() != str(known[name]).lower()]
         self._changed = one_line(", ".join(f"{name} = {given[name]!r:.200}" for name in changed))
         self.words = {name: given[name.upper()] for name in WORDS} | {"random_state": given["SEED"]}
         shared = BiRNNClassifier().get_params().keys() & self.words
-        self.report = {name: self.words[name] for name in shared}
+        self.report = {name: self.words[name] for name in shared if name != "skip_connections"}
         self.report |= {name: given[f"REPORT_{name.upper()}"] for name in REPORT}
-        del self.report["skip_connections"]  # the second notebook trains both networks
         self.max_length, self.seeds = given["MAX_LENGTH"], given["SEEDS"]
         if given["QUICK"]:
             self.words |= {name: min(self.words[name], most) for name, most in QUICK.items()}
             self.max_length, self.seeds = min(self.max_length, 64), self.seeds[:1]
         self.project, self._start = project_folder(), time.perf_counter()
-        runs = self._make_folder(given["RUNS"] or os.environ.get("SENTIMENT_RUNS"))
+        self._make_folder(given["RUNS"] or os.environ.get("SENTIMENT_RUNS"))
         code = sorted(Path(__file__).parents[1].glob("sentiment_*/**/*.py"))
         key = joblib.hash([[path.read_bytes() for path in code], *map(version, LIBRARIES)])
-        self.memory = joblib.Memory(runs / "kept" / key, verbose=0)
+        self.memory = joblib.Memory(self.folder.parent / "kept" / key, verbose=0)
         print(f"Run {self.folder.name}: {self._changed or 'all parameters have their defaults'}.")
-        print(f"Models and figures go to {self._shown(self.folder)}/.")
+        print(f"Models and figures go to {self.folder.parent.name}/{self.folder.name}/.")
 
-    def _make_folder(self, chosen: str | None) -> Path:
+    def __getattr__(self, name: str):
+        """Python calls it for what is missing: in a run that was ended, everything."""
+        if vars(self) or name.startswith("_"):
+            raise AttributeError(f"a run has no attribute {name!r}")
+        raise ParameterError("A cell failed or was stopped: start again from the parameters.")
+
+    def _make_folder(self, chosen: str | None) -> None:
         """Make the run's `folder` in the folder `chosen`, or else in the project's `runs/`, or in
-        the current folder's where the project is read-only; returns where. `ParameterError` if
-        nothing can be written there."""
-        places = [resolve(chosen)] if chosen else [self.project / "runs", Path("runs").resolve()]
-        for runs in places:
-            numbers = [int(path.name) for path in runs.glob("*") if path.name.isdecimal()]
+        the current folder's where the project is read-only. `ParameterError` if none can be."""
+        places = [resolve(chosen)] if chosen else [self.project / "runs", Path("runs")]
+        for runs in map(Path.absolute, places):
             try:
-                for number in count(max(numbers, default=0) + 1):
-                    self.folder = runs / str(number)
+                while True:
+                    numbers = [int(path.name) for path in runs.glob("*") if path.name.isdecimal()]
+                    self.folder = runs / str(max(numbers, default=0) + 1)
                     with suppress(FileExistsError):  # of a run that started at the same moment
                         self.folder.mkdir(parents=True)
-                        return runs
+                        return
             except OSError as error:
                 failure = error
         raise ParameterError(f"RUNS: {sentence(failure)}; set it to a folder of your own")
 
-    def _shown(self, path: Path) -> str:
-        """A path as the reader of a notebook looks for it."""
-        inside = path.is_relative_to(self.project)
-        return (path.relative_to(self.project) if inside else path).as_posix()
-
     def fit(self, what: str, estimator: BaseEstimator, *rows, **options) -> BaseEstimator:
         """What `estimator.fit(*rows, **options)` returns, or an earlier run kept for equal
-        arguments; `estimator` stays unfitted. `what` is its name in what this prints."""
+        arguments; `estimator` stays unfitted. `what` is its name in print. Raises as `fitted`."""
         kept, start = self.memory.cache(fitted), time.perf_counter()
         known = kept.check_call_in_cache(estimator, *rows, **options)
         print(f"{what} …", flush=True)
         model = kept(estimator, *rows, **options)
-        if getattr(model, "stopped_", None) == "interrupted":  # the next run trains it again
-            kept.call_and_shelve(estimator, *rows, **options).clear()
         seconds = f"{time.perf_counter() - start:.0f} s"
         print(f"{what}: {'kept from an earlier run' if known else seconds}")
         return model
 
+    def link(self, name: str) -> HTML:
+        """A link to a file in `folder`, relative to the current folder: JupyterLab opens it."""
+        path = self.folder / name
+        target = Path(os.path.relpath(path) if path.drive == Path.cwd().drive else path).as_posix()
+        return HTML(f'<a href="{quote(target)}" target="_blank">{"/".join(path.parts[-3:])}</a>')
+
     def score(self, model, name: str) -> None:
-        """Score `TEST_DATA`, if there is any, into a file in `folder`, and show its first rows."""
+        """Score `TEST_DATA`, if there is any, into a file in `folder`; link it, show its start."""
         source, path = self.parameters["TEST_DATA"], self.folder / name
         options = {"column": self.parameters["COLUMN"], "encoding": self.parameters["ENCODING"]}
         if source is None:
@@ -133,48 +140,51 @@ class Run:
             print(score_csv(model, source, path, overwrite=True, **options))
             with open_table(path, **options) as scored:
                 table = next(scored.parts(5), pd.DataFrame(columns=scored.columns))
-        print(f"Written to {self._shown(path)}. Its first rows:")
-        display(table.head())
+        display(self.link(name), table.head())
 
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.parameters["QUICK"]:
-            size = f"{self.max_length} words in order, {self.words['hidden_size']} units"
-            print(f"QUICK: one seed; {size}, one epoch, no pairs")
+            units = f"{self.words['hidden_size']} units, one epoch, no pairs"
+            print(f"QUICK: one seed; {self.max_length} words in order, {units}")
 
-    def record(self, classifier, labels: np.ndarray, positive: np.ndarray, films=None) -> None:
-        """Add this run to `runs/log.csv`, by the probabilities `positive` (N,) that its classifier
-        gave the held-out reviews with `labels` (N,) of `films` (N,). Its folder keeps them all for
-        `log`."""
+    def record(self, part: str, classifier, labels: np.ndarray, positive: np.ndarray, films=None):
+        """Add a line to `runs/log.csv`, by the probabilities `positive` (N,) that `classifier`, the
+        network of the `part` "averages" or "words", gave the held-out reviews with `labels` (N,)
+        of `films` (N,). The run's folder keeps them all for `log`."""
+        path = self.folder.parent / "log.csv"
         scores = evaluate(labels, positive)
         low, high = intervals(labels, positive, films)["accuracy"]
         line = {
             "run": int(self.folder.name), "when": f"{datetime.now():%Y-%m-%d %H:%M}",
-            "notebook": self.notebook, "network": classifier.title, "changed": self._changed,
-            "epochs": len(classifier.history_), "accuracy": scores.accuracy, "low": low,
-            "high": high, "roc_auc": scores.roc_auc, "loss": scores.loss,
-            "seconds": round(time.perf_counter() - self._start),
+            "notebook": self.notebook, "part": part, "network": classifier.title,
+            "changed": self._changed, "epochs": len(classifier.history_),
+            "accuracy": scores.accuracy, "low": low, "high": high, "roc_auc": scores.roc_auc,
+            "loss": scores.loss, "seconds": round(time.perf_counter() - self._start),
         }  # fmt: skip
-        path = self.folder.parent / "log.csv"
+        if path.exists() and path.read_bytes().splitlines()[:1] != [",".join(line).encode()]:
+            path.rename(path.with_name(f"log-before-{self.folder.name}.csv"))  # other columns
         pd.DataFrame([line]).round(4).to_csv(path, mode="a", header=not path.exists(), index=False)
-        settings = [self.parameters[name] for name in UNLIKE]
-        kept = {"settings": settings, "labels": labels, "positive": positive, "films": films}
-        joblib.dump(line | kept, self.folder / "held_out")
+        alike = joblib.hash([labels, *(self.parameters[name] for name in UNLIKE)])
+        kept = {"alike": alike, "labels": labels, "positive": positive, "films": films}
+        joblib.dump(line | kept, self.folder / f"held_out_{part}")
 
-    def log(self) -> pd.DataFrame:
-        """The recorded runs that compare with this one, by number, the oldest first: those with the
-        same labels held out and the same values of `UNLIKE`."""
-        lines = [joblib.load(path) for path in self.folder.parent.glob("*/held_out")]
-        table = pd.DataFrame(lines).set_index("run").sort_index().round(4)
-        places = zip(table.pop("settings"), table["labels"], strict=True)
-        keys = [joblib.hash(place) for place in places]
-        here = keys[table.index.get_loc(int(self.folder.name))]
-        return table[[key == here for key in keys]]
+    def log(self, part: str) -> pd.DataFrame:
+        """The recorded runs of `part` with these held-out labels and `UNLIKE`, the oldest first."""
+        here = joblib.load(self.folder / f"held_out_{part}")
+        lines = pd.DataFrame(map(joblib.load, self.folder.parent.glob(f"*/held_out_{part}")))
+        table = lines[lines.pop("alike") == here["alike"]]
+        return table.set_index("run").sort_index().round(4)
 
 
 def fitted(estimator: BaseEstimator, *rows, **options) -> BaseEstimator:
-    """A copy of `estimator`, fitted."""
-    return clone(estimator).fit(*rows, **options)
+    """A copy of `estimator`, fitted. `KeyboardInterrupt` or `UserWarning` if it was stopped."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Training interrupted by user")  # of MLPClassifier
+        model = clone(estimator).fit(*rows, **options)
+    if getattr(model, "stopped_", None) == "interrupted":
+        raise KeyboardInterrupt("Stopped: an unfinished training is not kept.")
+    return model
 
 
 def defaults(notebook: str) -> dict[str, object]:
@@ -201,16 +211,13 @@ def _check(name: str, given: dict) -> None:
         kind(**{parameter: value})._check_parameters()
     elif name in NUMBERS:
         check_range("it", value, *NUMBERS[name])
-    elif name in FLAGS:
-        if not isinstance(value, bool):
-            raise ValueError(f"{wrong} True or False")
     elif name == "SEEDS":
         if not isinstance(value, list) or not 0 < len(set(map(repr, value))) == len(value):
             raise ValueError(f"{wrong} a list of different numbers")
         for seed in value:
             check_range("a number", seed, *NUMBERS["SEED"])
-    elif not isinstance(value, TEXTS.get(name, str)):
-        raise ValueError(f"{wrong} a text")
+    elif not isinstance(value, kind := TYPES.get(name, str)):
+        raise ValueError(f"{wrong} {'True or False' if kind is bool else 'a text'}")
     elif name == "GLOVE" and value not in NAMES and not resolve(value).is_file():
         raise ValueError(f"{wrong} a file or one of {', '.join(NAMES)}")
     elif name in ("REVIEWS", "TEST_DATA"):
@@ -229,6 +236,13 @@ def _check_reviews(source, column: str, encoding: str, needs_labels: bool) -> No
             with open_table(source, column, encoding) as table:
                 if needs_labels and table.label is None:
                     raise FileError(f"there is no column named {' or '.join(LABEL_COLUMNS)}")
+
+
+def _after_cell(result) -> None:
+    """After an error or a stop, end the run; a new one misses RUNS until its cell has run again."""
+    if not (result and result.success):
+        get_ipython().user_ns.update(run=Run.__new__(Run), RUNS=...)
+        get_ipython().set_custom_exc(SHOWN, _show_message)  # a second stop may have removed it
 
 
 def _show_message(shell, kind, error, *_, **__) -> None:

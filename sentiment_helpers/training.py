@@ -112,7 +112,7 @@ def fit(network: nn.Module, train: Rows, valid: Rows, *, patience=2, **settings)
         if not stopping.best_epoch:
             raise
         stopped = "interrupted"
-        print(f"Interrupted: epoch {stopping.best_epoch} is the best so far, and is kept.")
+        print(f"Interrupted: the weights are of epoch {stopping.best_epoch}, the best so far.")
     finally:
         stopping.restore(network)
         network.eval()

@@ -92,15 +92,15 @@ def by_sureness(reviews: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFram
     return table.iloc[np.argsort(-np.abs(probabilities - 0.5), kind="stable")]
 
 
-def runs_table(run: Run) -> pd.DataFrame:
-    """The runs of `run.log()`, the most accurate first, with p-values of McNemar's test
-    against the first one (Holm–Bonferroni adjusted). This run is marked."""
-    table, number = run.log().sort_values("accuracy", ascending=False), int(run.folder.name)
+def runs_table(run: Run, part: str) -> "pd.io.formats.style.Styler":
+    """The runs of `run.log(part)`, the best first: what differs, p against it (McNemar, Holm)."""
+    table, number = run.log(part).sort_values("accuracy", ascending=False), int(run.folder.name)
     labels, films = (table.pop(name)[number] for name in ("labels", "films"))
     predictions = {name: positive > 0.5 for name, positive in table.pop("positive").items()}
+    kept = [n for n in table if n == "accuracy" or table[n].nunique() >= min(len(table), 2)]
     p = mcnemar_table(predictions, labels, table.index[0], films)["p (Holm)"]
-    table = table.assign(**{"p (against the best)": [np.nan, *p]})
-    return table.rename({number: f"{number} ← this run"})
+    table = table[kept].assign(**{"p (against the best)": ["", *map("{:.2g}".format, p)]})
+    return table.rename({number: f"{number} ← this run"}).style.format(precision=4, na_rep="")
 
 
 def pairs_table(results: pd.DataFrame) -> pd.DataFrame:

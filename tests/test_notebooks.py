@@ -7,6 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from itertools import product
 from pathlib import Path
 
 import nbformat
@@ -16,7 +17,7 @@ import papermill
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from sentiment_helpers import MeanEmbedding, load
+from sentiment_helpers import MeanEmbedding, load, runs
 
 ROOT = Path(__file__).parents[1]
 FIRST, SECOND = "1_stacked_birnn", "2_skip_birnn"
@@ -101,7 +102,6 @@ def test_on_few_rows(name, request, project):
         "CELL_TYPE = 'RNN', ",
         "the loaded model predicts exactly the same: True",
         "100 rows: 100 scored",
-        f"Written to runs/{number}/predictions.csv",
         "epoch 2: train loss ",
         ("RNN 2×8 skip" if skip else "RNN 3×8") + ", words in order: ",
     ):
@@ -119,7 +119,8 @@ def test_on_few_rows(name, request, project):
     scored = pd.read_csv(folder / "predictions.csv")
     assert list(scored) == ["review", "sentiment", "probability", "prediction"]
     np.testing.assert_allclose(scored["probability"], model.predict_proba(scored["review"])[:, 1])
-    made = {path.name for path in folder.iterdir()} - {"predictions.csv", "held_out"}
+    made = {path.name for path in folder.iterdir()}
+    made -= {"predictions.csv", "held_out_averages", "held_out_words"}
     others = {"RNNSkip-report.png"} if skip else {"RNN-report.pt", "by_saved_model.csv"}
     assert made == {f"{stem}.pt", f"{stem}.png", f"{stem}-words.png"} | others
     if not skip:
@@ -155,7 +156,7 @@ def test_the_second_uses_what_the_first_one_kept(first, second, project):
     assert ["<th>RNN 3×8, first notebook</th>" in html for html in compared] == [True]
     assert "← this run" in tables(outputs)[-1]
     assert "p (against the best)" in tables(outputs)[-1]
-    lines = pd.read_csv(project / "runs" / "log.csv")
+    lines = pd.read_csv(project / "runs" / "log.csv").query("part == 'words'")
     assert lines["notebook"].tolist() == [FIRST, SECOND]
     assert lines["epochs"].tolist() == [2, 2]
 
@@ -179,48 +180,91 @@ def test_data_of_ones_own(project, tmp_path):
         printed, _ = run(project, name, SMALL | own)
         assert "600 rows: 600 scored" in printed
         assert "the loaded model predicts exactly the same: True" in printed
-    log = pd.read_csv(project / "runs" / "log.csv").tail(2)
+    log = pd.read_csv(project / "runs" / "log.csv").query("part == 'words'").tail(2)
     assert log["accuracy"].tolist() == [1, 1]
 
 
-@pytest.mark.slow
-def test_the_stop_button(project, few):
-    """In the first epoch of part two it ends the cell with one word; the cell can be run again."""
-    notebook = nbformat.read(project / "notebooks" / f"{FIRST}.ipynb", as_version=4)
-    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    changed = few | {"BATCH_SIZE": 1, "MAX_LENGTH": 400, "HIDDEN_SIZE": 64}
-    cells[2] += "".join(f"\n{name} = {value!r}" for name, value in changed.items())
-    starts = ("run = ", "reviews = ", "official = ", "glove = ", "teach, unseen", "learn, choose")
-    needed = cells[:3] + [source for source in cells if source.startswith(starts)]
-    (training,) = [source for source in cells if "sh.WordBiRNNClassifier(" in source]
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(project))
+TINY = """
+import numpy as np
+from sklearn.pipeline import make_pipeline
+import sentiment_helpers as sh
+from sentiment_helpers import runs
+embedding = sh.MeanEmbedding(sh.Glove("tiny", ["good", "bad"], np.eye(2, dtype="float32")))
+X, y = embedding.fit_transform(["good", "bad"] * 20), np.arange(40) % 2
+"""
+START = f"run = runs.Run({FIRST!r}, globals())"
+TRAIN = """
+network = sh.BiRNNClassifier(max_epochs=2, patience=1000, batch_size=1, verbose=True)
+fitted = run.fit(network.title, network, X, y, validation=(X, y))
+"""
+REST = [
+    TRAIN,
+    "run.score(make_pipeline(embedding, fitted), 'predictions.csv')",
+    "run.record('averages', fitted, y, fitted.predict_proba(X)[:, 1])",
+    "sh.save(make_pipeline(embedding, fitted), run.folder / 'RNN.pt')",
+    "print(run.memory.cache(np.sort)(X).shape)",
+]
+FORGET = "get_ipython().set_custom_exc((), None)"  # as IPython does after two stops at once
+REFUSALS = {
+    "RUNS: it is missing: run the cell with the parameters",
+    "A cell failed or was stopped: start again from the parameters.",
+}
 
-    def execute(code, stop=False):
-        """The status and what was shown."""
-        shown, stopped = [], []
 
-        def hook(message):
-            content = message["content"]
-            shown.append("".join(content.get("traceback", [])) or content.get("text", ""))
-            if stop and " left" in shown[-1] and not stopped:  # a progress bar
-                stopped.append(True)
-                manager.interrupt_kernel()
+def run_all(manager, client, *cells, goes_on=False, stop_at=None):
+    """Run cells as *Run All* does, all sent at once: the status of each, and what it showed. The
+    kernel is stopped when a cell shows `stop_at`."""
+    sent = [client.execute(cell, stop_on_error=not goes_on) for cell in cells]
+    shown, statuses = dict.fromkeys(sent, ""), {}
+    while sent[-1] not in statuses:
+        message = client.get_iopub_msg(timeout=60)
+        content, cell = message["content"], message["parent_header"].get("msg_id")
+        shown[cell] = shown.get(cell, "") + content.get("text", "")
+        shown[cell] += "".join(content.get("traceback", []))
+        if stop_at and stop_at in content.get("text", ""):
+            manager.interrupt_kernel()
+            stop_at = None
+        if content.get("execution_state") == "idle" and cell in sent:
+            reply = client.get_shell_msg(timeout=60)
+            statuses[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
+    return [(statuses[cell], shown[cell]) for cell in sent]
 
-        reply = client.execute_interactive(code, output_hook=hook, timeout=120)
-        return reply["content"]["status"], "".join(shown)
 
+def test_a_broken_run_does_nothing_more(tmp_path):
+    """After a good run in the same kernel, whatever is broken, and whether the front end sends the
+    other cells nevertheless, as VS Code does, or not. Each one that refuses says so in one line."""
+
+    def files():
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    (tmp_path / "test.csv").write_text("review\ngood\n")
+    own = {"RUNS": str(tmp_path), "TEST_DATA": str(tmp_path / "test.csv")}
+    given = "".join(f"{n} = {value!r}\n" for n, value in (runs.defaults(FIRST) | own).items())
+    long, rows = TRAIN.replace("=2", "=10000"), "np.tile(X, (1000, 1)), np.tile(y, 1000)"
+    kernel = start_new_kernel(kernel_name="python3", cwd=str(ROOT))
     try:
-        assert [execute(source)[0] for source in needed] == ["ok"] * 9
-        status, shown = execute(training, stop=True)
-        assert (status, shown.rstrip().endswith("Stopped.")) == ("error", True)
-        assert "Traceback" not in shown
-        assert "epoch 1:" not in shown
-        execute("run.words['batch_size'] = 64")
-        status, shown = execute(training)
-        assert (status, "weights of the blend: " in shown) == ("ok", True)
+        good = run_all(*kernel, TINY, given, START, *REST)
+        assert [status for status, _ in good] == ["ok"] * 8
+        before = files()
+        assert {path.name for path in before} >= {"log.csv", "predictions.csv", "RNN.pt"}
+        for (first, says, stop_at), goes_on in product((
+            ([f"{given}LR = 'x'", START], "LR: lr is 'x'; it must be a number from", None),
+            ([f"{given}SEEDS = seeds"], "NameError", None),
+            ([f"{given}SEEDS = [1, 2"], "SyntaxError", None),
+            ([given, START, f"{FORGET}\n1 / 0"], "ZeroDivisionError", None),
+            ([given, START, TRAIN.replace("X, y, v", f"{rows}, v")], "Stopped.", " left"),
+            ([given, START, long], "Stopped: an unfinished training is not kept.", "epoch 2:"),
+        ), (True, False)):  # fmt: skip
+            rest = REST if START in first else [START, *REST]
+            results = run_all(*kernel, *first, *rest, goes_on=goes_on, stop_at=stop_at)
+            (status, shown), *others = results[len(first) - 1 :]
+            assert (status, says in shown) == ("error", True)
+            assert {status for status, _ in others} == {"error" if goes_on else "aborted"}
+            assert {shown for _, shown in others} <= (REFUSALS if goes_on else {""})
+            assert files() == before
     finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+        kernel[1].stop_channels()
+        kernel[0].shutdown_kernel(now=True)
 
 
 @pytest.fixture

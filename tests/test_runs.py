@@ -4,7 +4,9 @@ import ast
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from scipy.stats import norm
 from sklearn.base import BaseEstimator
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 from sentiment_helpers import BiRNNClassifier, MeanEmbedding, WordBiRNNClassifier, runs
@@ -43,7 +46,7 @@ def model(glove):
 def shown(monkeypatch):
     """What a run displays."""
     outputs = []
-    monkeypatch.setattr(runs, "display", outputs.append)
+    monkeypatch.setattr(runs, "display", lambda *parts: outputs.extend(parts))
     return outputs
 
 
@@ -150,6 +153,7 @@ def test_a_notebook_shows_mistakes_without_a_traceback(capsys, monkeypatch):
         assert not shell.run_cell("runs.Run('1_stacked_birnn', globals())").success
         assert not shell.run_cell("raise KeyboardInterrupt").success
         assert not shell.run_cell("1 / 0").success
+        assert not shell.run_cell("run.folder").success
     finally:
         InteractiveShell.clear_instance()
     shown = capsys.readouterr().out.splitlines()
@@ -157,6 +161,27 @@ def test_a_notebook_shows_mistakes_without_a_traceback(capsys, monkeypatch):
     assert shown[1].startswith("LR: lr is 'x'; it must be a number")
     assert shown[2] == "Stopped."
     assert "Traceback" in "".join(shown[3:])
+    assert shown[-1] == "A cell failed or was stopped: start again from the parameters."
+
+
+def test_a_run_that_has_ended():
+    """It is ended before the next one is checked. It refuses before it computes."""
+    namespace = runs.defaults(FIRST)
+    run = namespace["run"] = runs.Run(FIRST, namespace)
+    with pytest.raises(runs.ParameterError, match="LR: "):
+        runs.Run(FIRST, namespace := namespace | {"LR": "x"})
+    ended = namespace["run"]
+    for use in (
+        partial(ended.record, "words", None, None, None),
+        partial(comparisons.runs_table, ended, "words"),
+        partial(ended.link, "predictions.csv"),
+        ended.mark_quick,
+        *(partial(getattr, ended, name) for name in vars(run) if not name.startswith("_")),
+    ):
+        with pytest.raises(runs.ParameterError, match="A cell failed or was stopped: start again"):
+            use()
+    assert not hasattr(ended, "_repr_html_")
+    assert not hasattr(run, "foldr")  # a misspelled name
 
 
 def test_numbers_of_runs(project):
@@ -249,11 +274,34 @@ def test_trainings_are_kept(capsys):
     assert not hasattr(untrained, "sum_")
     assert calls == ["patience"] * 2
     for _ in range(2):
-        assert start().fit("network", Trained("interrupted"), X).stopped_ == "interrupted"
+        with pytest.raises(KeyboardInterrupt, match="Stopped: an unfinished training is not kept"):
+            start().fit("network", Trained("interrupted"), X)
     assert calls[2:] == ["interrupted"] * 2
     said = capsys.readouterr().out
     assert said.count("network: kept from an earlier run\n") == 1
-    assert said.count("network: 0 s\n") == 4
+    assert said.count("network: 0 s\n") == 2
+
+
+def test_a_stop_ends_an_estimator_that_would_go_on():
+    """It may warn only: nothing is kept, and the cell ends."""
+    run, stop = start(), mock.Mock(side_effect=KeyboardInterrupt)
+    for _ in range(2):
+        with (
+            mock.patch.object(MLPClassifier, "_update_no_improvement_count", stop),
+            pytest.raises(runs.SHOWN, match="interrupted by user"),
+        ):
+            run.fit("network", MLPClassifier((2,)), LABELS[:, np.newaxis], LABELS)
+    assert stop.call_count == 2
+
+
+def test_the_network_on_words_is_kept(glove, capsys):
+    untrained = WordBiRNNClassifier(glove, hidden_size=2, max_epochs=1, domain_size=0, pair_size=0)
+    ids, y = np.arange(40).reshape(20, 2) % 5 + 2, LABELS
+    for _ in range(2):
+        start().fit(untrained.title, untrained, ids, y, validation=(ids, y))
+    said = capsys.readouterr().out
+    assert said.endswith("LSTM 1×2, words in order: kept from an earlier run\n")
+    assert said.count("kept") == 1
 
 
 def test_other_code_keeps_other_results(monkeypatch):
@@ -265,8 +313,8 @@ def test_other_code_keeps_other_results(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["utf-8", "cp1252", "table"])
-def test_the_test_data_is_scored(kind, project, model, capsys, shown):
-    """Again, too, as when a cell is run again."""
+def test_the_test_data_is_scored(kind, project, model, capsys, shown, monkeypatch):
+    """Again, too, as when a cell is run again. A link leads to the file."""
     table = pd.concat([TABLE] * 3, ignore_index=True).rename(columns={"review": "text"})
     table.loc[0, "text"] = 'a "good" film; really, très good'
     options, path = {"COLUMN": "text", "TEST_DATA": table}, project / "test.csv"
@@ -274,13 +322,15 @@ def test_the_test_data_is_scored(kind, project, model, capsys, shown):
         table.to_csv(path, index=False, sep=";", encoding=kind)
         options |= {"TEST_DATA": str(path), "ENCODING": kind}
     run = start(**options)
+    monkeypatch.chdir(project / "runs")
     for _ in range(2):
         capsys.readouterr()
         run.score(model, "predictions.csv")
+        link = '<a href="1/predictions.csv" target="_blank">runs/1/predictions.csv</a>'
+        assert shown[-2].data == link
         assert list(shown[-1]) == ["text", "label", "probability", "prediction"]
         assert shown[-1]["text"].tolist() == table["text"][:5].tolist()
         said = capsys.readouterr().out
-        assert said.endswith("Written to runs/1/predictions.csv. Its first rows:\n")
         assert ("9 rows: 6 scored" in said) == (kind != "table")
     assert run.folder.joinpath("predictions.csv").read_bytes().count(b"\n") == 10
     assert list(table) == ["text", "label"]
@@ -289,7 +339,7 @@ def test_the_test_data_is_scored(kind, project, model, capsys, shown):
 def test_nothing_to_score(project, model, capsys, shown):
     (project / "empty.csv").write_text("id,review\n")
     start(TEST_DATA=str(project / "empty.csv")).score(model, "predictions.csv")
-    assert (list(shown[0]), len(shown[0])) == (["id", "review", "probability", "prediction"], 0)
+    assert (list(shown[1]), len(shown[1])) == (["id", "review", "probability", "prediction"], 0)
     run = start()
     run.score(model, "predictions.csv")
     assert capsys.readouterr().out.endswith("TEST_DATA is None: nothing is scored.\n")
@@ -300,45 +350,68 @@ LABELS = np.array([0, 1] * 10)
 RIGHT = np.where(LABELS == 1, 0.9, 0.1)
 
 
-def recorded(right, labels=LABELS, **options):
+def recorded(right, labels=LABELS, parts=("words",), **options):
     """A run that reads the first `right` rows rightly."""
     run = start(**options)
-    probabilities = np.where(np.arange(20) < right, RIGHT, 1 - RIGHT)
-    run.record(Trained(), labels, probabilities)
+    for part in parts:
+        run.record(part, Trained(), labels, read(right))
     return run
 
 
-def test_runs_are_logged_and_compared(project, capsys):
-    """The best is on top; runs on other reviews, quick ones, and those whose folder is gone, are
-    left out."""
+def read(right):
+    return np.where(np.arange(20) < right, RIGHT, 1 - RIGHT)
+
+
+def test_runs_are_logged_and_compared(project):
+    """The best is on top; runs on other reviews, quick ones, other networks, and those whose folder
+    is gone, are left out. A column that is the same in all rows is, too."""
     recorded(12, LR=0.5)
-    recorded(20, notebook=SECOND, NUM_LAYERS=5)
+    recorded(20, notebook=SECOND, GLOVE="glove.6B.300d", DROPOUT=0.3, HIDDEN_SIZE=64, MAX_NORM=2.0)
     recorded(20, labels=1 - LABELS)
     recorded(18)
-    (project / "runs" / "4" / "held_out").unlink()
+    (project / "runs" / "4" / "held_out_words").unlink()
     recorded(19, QUICK=True)
-    run = recorded(5)
-    run.record(Trained(), LABELS, np.where(np.arange(20) < 17, RIGHT, 1 - RIGHT))  # again
-    table = comparisons.runs_table(run)
-    assert table.index.tolist() == [2, "6 ← this run", 1]
-    assert table["accuracy"].tolist() == [1, 0.85, 0.6]
-    assert table["changed"].tolist() == ["NUM_LAYERS = 5", "", "LR = 0.5"]
-    assert table["notebook"].tolist() == [SECOND, FIRST, FIRST]
-    assert table[["epochs", "network"]].drop_duplicates().values.tolist() == [[2, "GRU 1×2"]]
-    assert (table["low"] < table["accuracy"])[1:].all()
-    p = table["p (against the best)"].tolist()
-    expected = [np.nan, 2 * norm.sf(2 / 3**0.5), 4 * norm.sf(7 / 8**0.5)]  # of 3 rows and of 8
-    assert p == pytest.approx(expected, nan_ok=True)
-    assert run.log()["notebook"].tolist() == [FIRST, SECOND, FIRST]  # by their numbers
-    assert (
-        run.log()["positive"][6].tolist() == np.where(np.arange(20) < 17, RIGHT, 1 - RIGHT).tolist()
-    )
-    lines = (project / "runs" / "log.csv").read_text().splitlines()
-    assert len(lines) == 8  # this run is there twice
-    assert lines[0].startswith("run,when,notebook,network,changed,epochs,accuracy,low,high,roc_auc")
+    run = recorded(5, parts=["averages", "words"])
+    run.record("words", Trained(), LABELS, read(17))  # again
+    recorded(20, parts=["averages"])
+    table = comparisons.runs_table(run, "words")
+    data = table.data
+    assert data.index.tolist() == [2, "6 ← this run", 1]
+    assert data["accuracy"].tolist() == [1, 0.85, 0.6]
+    assert data["notebook"].tolist() == [SECOND, FIRST, FIRST]
+    assert not {"part", "network", "epochs"} & set(data)
+    assert (data["low"] < data["accuracy"])[1:].all()
+    p = data["p (against the best)"].tolist()
+    expected = [2 * norm.sf(2 / 3**0.5), 4 * norm.sf(7 / 8**0.5)]  # of 3 rows and of 8
+    assert p == ["", *(f"{value:.2g}" for value in expected)]
+    changed = "GLOVE = 'glove.6B.300d', DROPOUT = 0.3, HIDDEN_SIZE = 64, MAX_NORM = 2.0"
+    assert data["changed"].tolist() == [changed, "", "LR = 0.5"]
+    assert changed in table.to_html()
+    assert ">nan<" not in table.to_html()
+    assert run.log("words")["notebook"].tolist() == [FIRST, SECOND, FIRST]  # by their numbers
+    assert run.log("words")["positive"][6].tolist() == read(17).tolist()
+    assert run.log("averages").index.tolist() == [6, 7]
+    lines = pd.read_csv(project / "runs" / "log.csv")
+    assert list(lines)[:6] == ["run", "when", "notebook", "part", "network", "changed"]
+    assert lines["run"].tolist() == [1, 2, 3, 4, 5, 6, 6, 6, 7]
+    assert lines["part"].tolist() == ["words"] * 5 + ["averages", "words", "words", "averages"]
 
 
 def test_there_is_no_run_to_compare_with():
     recorded(12, labels=1 - LABELS)
     run = recorded(20, notebook=SECOND)
-    assert comparisons.runs_table(run).index.tolist() == ["2 ← this run"]
+    data = comparisons.runs_table(run, "words").data
+    assert data.index.tolist() == ["2 ← this run"]
+    shown = data[["part", "network", "epochs", "accuracy", "p (against the best)"]]
+    assert shown.values.tolist() == [["words", "GRU 1×2", 2, 1, ""]]
+    with pytest.raises(OSError, match="held_out_averages"):
+        run.log("averages")
+
+
+def test_an_older_log_is_put_aside(project):
+    """It has other columns."""
+    (project / "runs" / "1").mkdir(parents=True)
+    (project / "runs" / "log.csv").write_text("run,when\n1,2\n")
+    recorded(12, parts=["averages", "words"])
+    assert (project / "runs" / "log-before-2.csv").read_text() == "run,when\n1,2\n"
+    assert pd.read_csv(project / "runs" / "log.csv")["run"].tolist() == [2, 2]
