@@ -59,13 +59,21 @@ def project(tmp_path_factory):
         yield folder
 
 
-def run(project, name, parameters, **kernel):
-    """Execute a notebook of `project`: what it printed, and all of its outputs."""
-    executed = project.parent / f"{name}.ipynb"
+def run(project, name, parameters, without=(), **kernel):
+    """Execute a notebook of `project`, perhaps `without` chapters (their headings' beginnings):
+    what it printed, and all of its outputs."""
+    given, executed = (
+        folder / f"{name}.ipynb" for folder in (project / "notebooks", project.parent)
+    )
+    notebook, chapter = nbformat.read(given, as_version=4), ""
+    for cell in list(notebook.cells):
+        chapter = cell.source if cell.source.startswith("# ") else chapter
+        if chapter.startswith(tuple(without)):
+            notebook.cells.remove(cell)
+    nbformat.write(notebook, executed)
     papermill.execute_notebook(
-        project / "notebooks" / f"{name}.ipynb", executed, parameters,
-        cwd=project.parent, progress_bar=False, **kernel,
-    )  # fmt: skip
+        executed, executed, parameters, cwd=project.parent, progress_bar=False, **kernel
+    )
     outputs = outputs_of(executed)
     return "".join(o["text"] for o in outputs if o.output_type == "stream"), outputs
 
@@ -116,12 +124,12 @@ def test_on_few_rows(name, request, project):
         f"RNN {'2×8 skip' if skip else '3×8'}, words in order",
         "bag of words, pairs and triples",
     ]
-    scored = pd.read_csv(folder / "predictions.csv")
+    scored = pd.read_csv(folder / "predictions_of_this_run.csv")
     assert list(scored) == ["review", "sentiment", "probability", "prediction"]
     np.testing.assert_allclose(scored["probability"], model.predict_proba(scored["review"])[:, 1])
     made = {path.name for path in folder.iterdir()}
-    made -= {"predictions.csv", "held_out_averages", "held_out_words"}
-    others = {"RNNSkip-report.png"} if skip else {"RNN-report.pt", "by_saved_model.csv"}
+    made -= {"predictions_of_this_run.csv", "held_out_averages", "held_out_words"}
+    others = {"RNNSkip-report.png"} if skip else {"RNN-report.pt", "predictions.csv"}
     assert made == {f"{stem}.pt", f"{stem}.png", f"{stem}-words.png"} | others
     if not skip:
         of_averages = load(folder / "RNN-report.pt")
@@ -132,10 +140,13 @@ def test_on_few_rows(name, request, project):
 def test_the_result_comes_first(first, project):
     """The saved model reads two sentences, has a box, and scores the test file."""
     printed, outputs = first
-    assert printed.index("runs/1/by_saved_model.csv") < printed.index("200 reviews")
-    read = [o["data"].get("text/html", "") for o in outputs if o.output_type == "display_data"]
-    read = [html for html in read if "read as " in html]
+    shown = [o["data"].get("text/html", "") for o in outputs if o.output_type == "display_data"]
+    read = [html for html in shown if "read as " in html]
     assert ["read as positive" in read[0], "read as negative" in read[1]] == [True, True]
+    assert any(">runs/1/predictions.csv</a>" in html for html in shown[: shown.index(read[3])])
+    scored = pd.read_csv(project / "runs" / "1" / "predictions.csv")
+    expected = load(ROOT / "models/RNN.pt").predict_proba(scored["review"])[:, 1]
+    np.testing.assert_allclose(scored["probability"], expected, rtol=1e-5)
     tags = [output.get("metadata", {}).get("tags", []) for output in outputs]
     assert tags.count(["needs-kernel"]) == 1
     # A trial writes to `runs/` only.
@@ -148,7 +159,7 @@ def test_the_second_uses_what_the_first_one_kept(first, second, project):
     """It has the same bag and plain networks, and compares itself with the first one. Its own saved
     model is not there, so none is shown."""
     printed, outputs = second
-    assert "by_saved_model.csv" not in printed
+    assert not (project / "runs" / "2" / "predictions.csv").exists()
     assert "kept from an earlier run" not in first[0]
     for what in ("bag", "8 of 8 trainings"):
         assert f"{what}: kept from an earlier run" in printed
@@ -164,7 +175,7 @@ def test_the_second_uses_what_the_first_one_kept(first, second, project):
 @pytest.mark.slow
 def test_data_of_ones_own(project, tmp_path):
     """600 short reviews whose words tell all, in a file with other names and another encoding. All
-    are read rightly, and the notebooks run to their ends."""
+    are read rightly by part two, which needs neither part one nor the appendix."""
     rng = np.random.default_rng(1)
     told = {"pos": "great fun warm lovely moving brilliant clever superb".split(),
             "neg": "dull awful boring weak stupid flat tedious bad".split()}  # fmt: skip
@@ -177,7 +188,7 @@ def test_data_of_ones_own(project, tmp_path):
     own = {"REVIEWS": str(tmp_path / "own.csv"), "COLUMN": "text", "ENCODING": "cp1252"}
     own |= {"TEST_DATA": own["REVIEWS"], "CELL_TYPE": "lstm", "LR": 0.01, "MAX_EPOCHS": 6}
     for name in (FIRST, SECOND):
-        printed, _ = run(project, name, SMALL | own)
+        printed, _ = run(project, name, SMALL | own, without=["# Part one", "# Appendix"])
         assert "600 rows: 600 scored" in printed
         assert "the loaded model predicts exactly the same: True" in printed
     log = pd.read_csv(project / "runs" / "log.csv").query("part == 'words'").tail(2)
@@ -312,8 +323,7 @@ def test_both_quick_in_colab(few, colab, tmp_path):
         printed, _ = run(project, name, few | {"QUICK": True}, kernel_name="colab")
         assert "the loaded model predicts exactly the same: True" in printed
         assert "study.json is not there" not in printed
-        assert printed.count("QUICK: one seed") == (5 if name == FIRST else 4)
-        assert ("by_saved_model.csv" in printed) == (name == FIRST)
+        assert printed.count("QUICK: one seed") == (3 if name == FIRST else 3)
     assert (colab / "lazy_loader" / "__init__.py").is_file()
     for name in ("torch", "numpy"):
         assert (colab / name).readlink() == Path(sysconfig.get_path("purelib")) / name

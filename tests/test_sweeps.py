@@ -1,27 +1,10 @@
-"""Scikit-learn's own tools on a pipeline from raw texts; the same grid on a cluster."""
+"""Scikit-learn's search on a pipeline from raw texts, on a cluster."""
 
 import ast
 import subprocess
 import sys
 
 import pytest
-from sklearn.model_selection import GridSearchCV, learning_curve
-from sklearn.pipeline import make_pipeline
-
-from sentiment_helpers import BiRNNClassifier, MeanEmbedding, load_glove
-
-
-def test_grid_search_and_learning_curve(reviews):
-    texts = reviews["review"][:200], reviews["label"][:200]
-    quick = BiRNNClassifier(num_layers=1, hidden_size=4, lr=0.02, max_epochs=3, batch_size=16)
-    model = make_pipeline(MeanEmbedding(load_glove()), quick)
-    search = GridSearchCV(model, {"birnnclassifier__cell_type": ["rnn", "gru"]}, cv=2).fit(*texts)
-    assert search.predict(texts[0]).shape == (200,)
-    assert all(0.4 < score <= 1 for score in search.cv_results_["mean_test_score"])
-    sizes, train_scores, _ = learning_curve(model, *texts, train_sizes=[0.5, 1.0], cv=2)
-    assert sizes.tolist() == [50, 100]
-    assert train_scores.shape == (2, 2)
-
 
 SEARCH_ON_DASK = """
 import joblib
