@@ -32,8 +32,8 @@ def learning_curve(history: pd.DataFrame, metric: str = "loss", ax: Axes | None 
 
 def learning_curves(history: pd.DataFrame) -> list[Axes]:
     """The report's five learning curves in one figure."""
-    figure, places = plt.figure(figsize=(13, 7), layout="constrained"), enumerate(METRICS, 1)
-    return [learning_curve(history, metric, figure.add_subplot(2, 3, n)) for n, metric in places]
+    figure, places = plt.figure(figsize=(15, 3), layout="constrained"), enumerate(METRICS, 1)
+    return [learning_curve(history, metric, figure.add_subplot(1, 5, n)) for n, metric in places]
 
 
 def roc_curves(labels: np.ndarray, probabilities: dict, ax: Axes | None = None) -> Axes:
@@ -80,7 +80,7 @@ def over_whole_numbers(ax: Axes) -> Axes:
     return ax
 
 
-def axes_or_new(ax: Axes | None, figsize: tuple[float, float] = (6, 4.5)) -> Axes:
+def axes_or_new(ax: Axes | None, figsize: tuple[float, float] = (5, 3.5)) -> Axes:
     """`ax`, or new Axes of `figsize` inches. Its next lines have the `COLOURS`, in turn."""
     ax = plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
     ax.set_prop_cycle(color=COLOURS)

@@ -123,9 +123,10 @@ class Run:
 
     def link(self, name: str) -> HTML:
         """A link to a file in `folder`, relative to the current folder: JupyterLab opens it."""
-        path = self.folder / name
+        path = Path(os.path.normpath(self.folder / name))
         target = Path(os.path.relpath(path) if path.drive == Path.cwd().drive else path).as_posix()
-        return HTML(f'<a href="{quote(target)}" target="_blank">{"/".join(path.parts[-3:])}</a>')
+        shown = path.relative_to(self.folder.parents[1])
+        return HTML(f'<a href="{quote(target)}" target="_blank">{shown.as_posix()}</a>')
 
     def score(self, model, name: str) -> None:
         """Score `TEST_DATA`, if there is any, into a file in `folder`; link it, show its start."""
@@ -145,8 +146,7 @@ class Run:
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.parameters["QUICK"]:
-            units = f"{self.words['hidden_size']} units, one epoch, no pairs"
-            print(f"QUICK: one seed; {self.max_length} words in order, {units}")
+            print(f"QUICK: one seed; {self.max_length} words in order, one epoch, no pairs")
 
     def record(self, part: str, classifier, labels: np.ndarray, positive: np.ndarray, films=None):
         """Add a line to `runs/log.csv`, by the probabilities `positive` (N,) that `classifier`, the
@@ -162,8 +162,8 @@ class Run:
             "accuracy": scores.accuracy, "low": low, "high": high, "roc_auc": scores.roc_auc,
             "loss": scores.loss, "seconds": round(time.perf_counter() - self._start),
         }  # fmt: skip
-        if path.exists() and path.read_bytes().splitlines()[:1] != [",".join(line).encode()]:
-            path.rename(path.with_name(f"log-before-{self.folder.name}.csv"))  # other columns
+        if path.exists() and list(pd.read_csv(path, nrows=0)) != list(line):  # an older version's
+            path.rename(path.with_name(f"log-before-{self.folder.name}.csv"))
         pd.DataFrame([line]).round(4).to_csv(path, mode="a", header=not path.exists(), index=False)
         alike = joblib.hash([labels, *(self.parameters[name] for name in UNLIKE)])
         kept = {"alike": alike, "labels": labels, "positive": positive, "films": films}

@@ -58,11 +58,14 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def roc_and_calibration(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> np.ndarray:
-    """ROC curves and calibration in one figure; returns its Axes."""
-    _, axes = plt.subplots(1, 2, figsize=(12, 5.5), layout="constrained")
+def evaluation(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> np.ndarray:
+    """ROC curves and calibration of models, and the confusion matrix of the first one, in one
+    figure; returns its Axes."""
+    _, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
+    first, positive = next(iter(probabilities.items()))
     plots.roc_curves(labels, probabilities, axes[0]).set_title("ROC")
     plots.calibration(labels, probabilities, axes[1]).set_title("calibration")
+    plots.confusion_matrix(labels, positive > 0.5, axes[2]).set_title(first)
     return axes
 
 
@@ -70,7 +73,7 @@ def gradients_by_depth(results: pd.DataFrame) -> np.ndarray:
     """`gradient_norms` of plain and skip networks in the study's table, for each depth: the
     geometric means over the seeds."""
     found = results.groupby(["num_layers", "skip_connections"])["gradients"].agg(list).to_dict()
-    _, axes = plt.subplots(1, len(DEPTHS), figsize=(13, 3.5), sharey=True, layout="constrained")
+    _, axes = plt.subplots(1, len(DEPTHS), figsize=(15, 3.2), sharey=True, layout="constrained")
     for ax, depth in zip(axes, DEPTHS, strict=True):
         means, kinds = {}, {"skip": (2 * depth - 1, True), "plain": (depth, False)}
         for name, kind in kinds.items():
@@ -106,4 +109,5 @@ def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None
 
 def source(*shown) -> Markdown:
     """The code of functions and classes, as a notebook shows it."""
-    return Markdown("\n".join(f"```python\n{dedent(getsource(one))}```" for one in shown))
+    blocks = (f"```python\n{dedent(getsource(one))}```\n" for one in shown)
+    return Markdown("\n".join(['<div style="font-family: monospace">\n', *blocks, "</div>"]))
