@@ -61,7 +61,7 @@ def depths(results: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def evaluation(labels: np.ndarray, probabilities: dict[str, np.ndarray]) -> np.ndarray:
     """ROC curves and calibration of models, and the confusion matrix of the first one, in one
     figure; returns its Axes."""
-    _, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
+    _, axes = plt.subplots(1, 3, figsize=(15, 3.9), layout="constrained")
     first, positive = next(iter(probabilities.items()))
     plots.roc_curves(labels, probabilities, axes[0]).set_title("ROC")
     plots.calibration(labels, probabilities, axes[1]).set_title("calibration")
@@ -88,7 +88,7 @@ def draw_network(num_layers: int, skip_connections: bool, ax: Axes | None = None
     """The two stacks of a `BiRNN` from bottom to top, with its skip connections as arcs."""
     numbers = range(1, num_layers + 1, 2 if skip_connections else 1)
     top, height = len(numbers) + 1, 0.58  # of the last box, and of each: rows are 1 apart
-    ax = plots.axes_or_new(ax, figsize=(7, 0.46 * (top + 1)))
+    ax = plots.axes_or_new(ax, figsize=(7, 0.43 * (top + 1)))
     arrow = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0, "color": GREY}
     ends = "review (B, T, D) → dropout", "both last states (B, 2H) → linear → logit (B,)"
     boxes = ax.barh([0, top], 12, height, -6, color=(GREY, 0.1), edgecolor=GREY)
