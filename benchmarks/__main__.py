@@ -17,7 +17,6 @@ from benchmarks.measure import Line, Run, alone
 from benchmarks.stages import STAGES
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-TRIALS = Path(__file__).with_name("TRIALS.md")  # written by hand
 HEAD = """| stage | this package | usual method | ratio | memory | usual memory | target |
 |---|---|---|---|---|---|---|"""
 GROWTH_HEAD = """| stage | seconds | slope | memory |
@@ -48,7 +47,6 @@ def main() -> None:
             growth="\n".join([GROWTH_HEAD, *growth]),
             busy="\n".join([BUSY_HEAD, *beside]),
             machine=machine(),
-            trials=TRIALS.read_text("utf-8"),
         )
         RESULTS.write_text(text, "utf-8")
 
@@ -88,8 +86,7 @@ the seconds of CPU should hardly grow.
 {busy}
 
 {machine}
-
-{trials}"""
+"""
 
 
 def row(line: Line) -> str:
