@@ -110,6 +110,8 @@ def open_zipped(archive: Path | BinaryIO, endings: tuple[str, ...], member: str 
             tables = [name for name in files if name.lower().endswith(endings)] or files
             if not member and len(tables) != 1:
                 raise ValueError(f"{len(tables)} files, not one table: {', '.join(tables):.500}")
+            if opened.getinfo(member or tables[0]).compress_type > zipfile.ZIP_DEFLATED:
+                raise ValueError(f"{member or tables[0]} is neither stored nor deflated")
             return opened.open(member or tables[0])
     except (KeyError, RuntimeError, OverflowError, ValueError, OSError) as error:
         raise zipfile.BadZipFile(*error.args) from None  # such as one with a password

@@ -76,14 +76,14 @@ def text_in(cell: str) -> str:
 class Labels:
     """Reads a file's labels, part by part, and says at the end whether they were understood: if
     at most half of them are unreadable and a tenth are other numbers; if only one class occurs, at
-    most a tenth and none. Empty labels do not count. Ten or more ratings
-    that are all 5 or less are not understood."""
+    most a tenth and none. Empty labels do not count. Ten or more ratings that are all 5 or less
+    are not understood."""
 
     def __init__(self, column: str | None):
         self.column, self.counts = (column or "").strip().lower(), Counter()
 
     def read(self, labels: Iterable[str]) -> list[int | str]:
-        """1, 0, `UNDECIDED` or `UNREADABLE` for each label of a review that is not empty."""
+        """1, 0, `UNDECIDED` or `UNREADABLE` for each label; "" where the review is empty."""
         labels = (text_in(label).lower()[:40] for label in labels)
         texts = [re.sub("(?<=[0-9]),(?=[0-9])", ".", label) for label in labels]  # 8,5
         self.counts.update(filter(None, texts))

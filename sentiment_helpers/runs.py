@@ -45,7 +45,7 @@ SHOWN = ParameterError, FileError, OSError, KeyboardInterrupt, UserWarning  # wi
 
 
 class Run:
-    """A run of a notebook, with a `folder` of its own and a line in `runs/log.csv`. `notebook` is
+    """A run of a notebook, with a `folder` of its own and lines in `runs/log.csv`. `notebook` is
     "1_stacked_birnn" or "2_skip_birnn", `namespace` its `globals()`, where it is called `run`.
     Wrong parameters raise `ParameterError`, and so does every use of `run` after an error or a
     stop in any cell. A notebook shows it, errors of files, and stops without a traceback.
@@ -95,16 +95,16 @@ class Run:
         raise ParameterError("A cell failed or was stopped: start again from the parameters.")
 
     def _make_folder(self, chosen: str | None) -> None:
-        """Make the run's `folder` in the folder `chosen`, or else in the project's `runs/`, or in
-        the current folder's where the project is read-only. `ParameterError` if none can be."""
+        """Make `folder` in `chosen`, or in the first `runs/` that can be written."""
         places = [resolve(chosen)] if chosen else [self.project / "runs", Path("runs")]
         for runs in map(Path.absolute, places):
             try:
+                runs.mkdir(parents=True, exist_ok=True)
                 while True:
-                    numbers = [int(path.name) for path in runs.glob("*") if path.name.isdecimal()]
+                    numbers = [int(name) for name in os.listdir(runs) if name.isdecimal()]
                     self.folder = runs / str(max(numbers, default=0) + 1)
                     with suppress(FileExistsError):  # of a run that started at the same moment
-                        self.folder.mkdir(parents=True)
+                        self.folder.mkdir()
                         return
             except OSError as error:
                 failure = error
@@ -146,12 +146,11 @@ class Run:
     def mark_quick(self) -> None:
         """In a quick run, say so above a section's figures."""
         if self.parameters["QUICK"]:
-            print(f"QUICK: one seed; {self.max_length} words in order, one epoch, no pairs")
+            print(f"QUICK: one seed; {self.max_length} words, 64 units at most, 1 epoch, no pairs")
 
     def record(self, part: str, classifier, labels: np.ndarray, positive: np.ndarray, films=None):
-        """Add a line to `runs/log.csv`, by the probabilities `positive` (N,) that `classifier`, the
-        network of the `part` "averages" or "words", gave the held-out reviews with `labels` (N,)
-        of `films` (N,). The run's folder keeps them all for `log`."""
+        """Log the `part` "averages" or "words": the probabilities `positive` (N,) that its network
+        `classifier` gave the held-out reviews with `labels` (N,) of `films` (N,)."""
         path = self.folder.parent / "log.csv"
         scores = evaluate(labels, positive)
         low, high = intervals(labels, positive, films)["accuracy"]
@@ -162,12 +161,13 @@ class Run:
             "accuracy": scores.accuracy, "low": low, "high": high, "roc_auc": scores.roc_auc,
             "loss": scores.loss, "seconds": round(time.perf_counter() - self._start),
         }  # fmt: skip
-        if path.exists() and list(pd.read_csv(path, nrows=0)) != list(line):  # an older version's
+        if path.exists() and not path.read_text("utf-8").startswith(",".join(line) + "\n"):
             path.rename(path.with_name(f"log-before-{self.folder.name}.csv"))
         pd.DataFrame([line]).round(4).to_csv(path, mode="a", header=not path.exists(), index=False)
         alike = joblib.hash([labels, *(self.parameters[name] for name in UNLIKE)])
         kept = {"alike": alike, "labels": labels, "positive": positive, "films": films}
-        joblib.dump(line | kept, self.folder / f"held_out_{part}")
+        unfinished = joblib.dump(line | kept, self.folder / ".held_out")
+        os.replace(*unfinished, self.folder / f"held_out_{part}")
 
     def log(self, part: str) -> pd.DataFrame:
         """The recorded runs of `part` with these held-out labels and `UNLIKE`, the oldest first."""

@@ -136,9 +136,9 @@ def score_partition(
     """
     if (count := list(table.columns).count(column)) != 1:
         found = ", ".join(map(str, table.columns))
-        raise ValueError(f"{count or 'no'} columns are named {column}: the table has {found}")
+        raise ReviewFileError(f"{count or 'no'} columns are named {column}: the table has {found}")
     if clash := set(ADDED_COLUMNS) & set(table.columns):
-        raise ValueError(f"there is already a column named {min(clash)}: rename it")
+        raise ReviewFileError(f"there is already a column named {min(clash)}: rename it")
     model = _loaded(model) if isinstance(model, str | os.PathLike) else model
     parts = (table.iloc[at : at + PART_ROWS] for at in range(0, len(table), PART_ROWS))
     probabilities = np.concatenate([[], *(p for _, p, _, _ in _score_parts(model, column, parts))])

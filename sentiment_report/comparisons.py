@@ -21,8 +21,7 @@ PAIRS += (("gru-27-skip", "gru-14"), ("lstm-27-skip", "lstm-14"))  # 14 layers w
 
 
 def table(results: pd.DataFrame, here: str = "") -> Styler:
-    """Two columns for each row of `run_all`: the report's figures and those measured `here`, which
-    the caption says."""
+    """Two columns for each row of `run_all`: the report's figures, and those measured `here`."""
     rows = {f"{side}_{name}": (side, name) for side in ("train", "valid") for name in FIGURES}
     rows |= {name: ("training", name) for name in ("epochs", "best epoch", "seconds")}
     columns = {}
@@ -92,7 +91,7 @@ def by_sureness(reviews: pd.DataFrame, probabilities: np.ndarray) -> pd.DataFram
     return table.iloc[np.argsort(-np.abs(probabilities - 0.5), kind="stable")]
 
 
-def runs_table(run: Run, part: str) -> "pd.io.formats.style.Styler":
+def runs_table(run: Run, part: str) -> Styler:
     """The runs of `run.log(part)`, the best first: what differs, p against it (McNemar, Holm)."""
     table, number = run.log(part).sort_values("accuracy", ascending=False), int(run.folder.name)
     labels, films = (table.pop(name)[number] for name in ("labels", "films"))

@@ -76,7 +76,8 @@ def _read(blends: dict[str, Pipeline], reviews: pd.DataFrame) -> pd.DataFrame:
 def run_models(folder: str | os.PathLike) -> None:
     """Train the models of both notebooks on the bundled reviews, side by side, into `folder`."""
     reviews = sh.load_reviews("bundled")
-    models = Parallel(n_jobs=-1)(delayed(trained)(name, reviews, verbose=True) for name in FILES)
+    jobs = [delayed(trained)(name, reviews, verbose=True) for name in FILES]
+    models = Parallel(n_jobs=-1, return_as="generator")(jobs)
     for file, model in zip(FILES.values(), models, strict=True):
         sh.save(model, Path(folder) / file)
 

@@ -60,8 +60,7 @@ def project(tmp_path_factory):
 
 
 def run(project, name, parameters, without=(), **kernel):
-    """Execute a notebook of `project`, perhaps `without` chapters (their headings' beginnings):
-    what it printed, and all of its outputs."""
+    """Execute a notebook, perhaps `without` chapters: what it printed, and all outputs."""
     given, executed = (f / f"{name}.ipynb" for f in (project / "notebooks", project.parent))
     notebook, chapter = nbformat.read(given, as_version=4), ""
     for cell in list(notebook.cells):
@@ -136,7 +135,7 @@ def test_on_few_rows(name, request, project):
 
 
 def test_the_result_comes_first(first, project):
-    """The saved model reads two sentences, has a box, and scores the test file."""
+    """The saved model reads three sentences, has a box, and scores the test file."""
     _, outputs = first
     shown = [o["data"].get("text/html", "") for o in outputs if o.output_type == "display_data"]
     read = [html for html in shown if "read as " in html]

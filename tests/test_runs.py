@@ -244,7 +244,7 @@ def test_a_quick_run(capsys):
     assert run.report == start().report
     run.mark_quick()
     start().mark_quick()
-    marked = "QUICK: one seed; 64 words in order, one epoch, no pairs\n"
+    marked = "QUICK: one seed; 64 words, 64 units at most, 1 epoch, no pairs\n"
     assert capsys.readouterr().out.count(marked) == 1
 
 

@@ -223,6 +223,7 @@ def test_a_zip_with_one_table(write, name):
 
 
 ONE = zip_of({"a.csv": b"review\n" + b"good\n" * 99})
+LZMA = zip_of({"a.csv": b"x"}, zipfile.ZIP_LZMA)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +231,7 @@ ONE = zip_of({"a.csv": b"review\n" + b"good\n" * 99})
     [
         (zip_of({"a/": b"", ".b.csv": b"x"}), "0 files, not one table"),
         (zip_of({"a.csv": b"x", "b/c.TSV": b"", "d": b""}), "2 files, not one table: a.csv, b/c."),
+        (LZMA, r"has to be unpacked \(a.csv is neither stored nor deflated\)$"),
         (ONE[:-5], "it is damaged"),
         # The bit that says so is set in both headers.
         (ONE.replace(b"\x14\0\0\0", b"\x14\0\1\0"), "has to be unpacked .* is encrypted"),
