@@ -220,7 +220,7 @@ def test_where_runs_write(project, tmp_path_factory, monkeypatch):
     assert start().folder == own / "class" / "1"
     assert start(RUNS=str(own / "mine")).folder == own / "mine" / "1"
     (line,) = mistakes_of({"RUNS": str(project)})
-    assert line == f"RUNS: {project}/1: Permission denied; set it to a folder of your own"
+    assert line == f"RUNS: {project}: Permission denied; set it to a folder of your own"
 
 
 def test_parameters_become_those_of_the_classifiers():
