@@ -11,7 +11,6 @@ from scipy.special import expit
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import sentiment_helpers as sh
-from sentiment_helpers.reviews import film_parts
 from sentiment_helpers.runs import defaults
 from sentiment_helpers.text import NEGATIONS
 from sentiment_report.comparisons import scores_table
@@ -36,7 +35,7 @@ def trained(name: str, train: pd.DataFrame, seed: int = 1234, verbose: bool = Fa
     network = sh.WordBiRNNClassifier(glove, **options)
     reader, y = sh.TokenIds(glove), train["label"].to_numpy()
     X = reader.fit_transform(train["review"])
-    learn, choose = film_parts(train, 0.05, seed)
+    learn, choose = sh.film_parts(train, 0.05, seed)
     network.fit(X[learn], y[learn], validation=(X[choose], y[choose]))
     if network.stopped_ == "interrupted":
         raise KeyboardInterrupt
